@@ -1,0 +1,70 @@
+"""Heat conduction in a bar: simulate it, differentiate it, and find what you do not know of it.
+
+Needs NumPy, SciPy and Numba alone. Describe an `Experiment`, put an `Unknown` wherever a number is
+to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
+"""
+
+from solver.boundary import BOUNDARIES, Flux, Temperature
+from solver.calibrate import Calibration, calibrate
+from solver.check import Certificate, certify
+from solver.curves import Constant, Expression, Table, Unknown
+from solver.errors import Cancelled, InvalidExperiment, Problem, SolverError, TrialError
+from solver.experiment import Bar, Experiment, Fit, Material, Sensor, Time
+from solver.integrators import TABLEAUX
+from solver.laws import LAWS, Linear
+from solver.objective import Objective
+from solver.search import Iteration
+from solver.simulate import (
+    Check,
+    Field,
+    check,
+    jacobian,
+    jvp,
+    simulate,
+    simulate_field,
+    value_and_gradient,
+    vjp,
+)
+from solver.source import Source
+from solver.warm import warm_up
+
+__all__ = [
+    "BOUNDARIES",
+    "LAWS",
+    "TABLEAUX",
+    "Bar",
+    "Calibration",
+    "Cancelled",
+    "Certificate",
+    "Check",
+    "Constant",
+    "Experiment",
+    "Expression",
+    "Field",
+    "Fit",
+    "Flux",
+    "InvalidExperiment",
+    "Iteration",
+    "Linear",
+    "Material",
+    "Objective",
+    "Problem",
+    "Sensor",
+    "SolverError",
+    "Source",
+    "Table",
+    "Temperature",
+    "Time",
+    "TrialError",
+    "Unknown",
+    "calibrate",
+    "certify",
+    "check",
+    "jacobian",
+    "jvp",
+    "simulate",
+    "simulate_field",
+    "value_and_gradient",
+    "vjp",
+    "warm_up",
+]

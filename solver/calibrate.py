@@ -1,0 +1,113 @@
+"""The whole answer to one experiment: estimates, uncertainties, diagnostics and the proof.
+
+`calibrate` searches, then looks back: how well the data determine what was found
+(`solver.uncertainty`), what the residuals say (`solver.residuals`), and whether the gradient that
+led there is right (`solver.check`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+from solver.check import Certificate, certify, displaced
+from solver.errors import TrialError
+from solver.experiment import Experiment
+from solver.kernels import Array
+from solver.march import Pulse
+from solver.objective import Objective, no_pulse
+from solver.residuals import SensorResiduals, diagnose
+from solver.search import METHODS, STATUSES, Iteration, Report, Search
+from solver.uncertainty import Uncertainty, quantify
+from solver.validation import validate_for_fit
+
+FEW = 30  # unknowns up to which the exact Jacobian pays
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found for `experiment`, and everything needed to judge it."""
+
+    experiment: Experiment
+    names: tuple[str, ...]
+    theta: Array
+    status: str
+    advice: str
+    method: str
+    objective: float
+    gradient: Array
+    start_objective: float
+    start_gradient: Array
+    history: tuple[Iteration, ...]
+    uncertainty: Uncertainty
+    residuals: tuple[SensorResiduals, ...]
+    fitted: tuple[Array, ...]
+    certificate: Certificate
+    certificate_note: str = ""
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """The values found, by name."""
+        return {name: float(value) for name, value in zip(self.names, self.theta, strict=True)}
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Their standard errors, by name; NaN where there is none."""
+        errors = self.uncertainty.standard_errors
+        return {name: float(error) for name, error in zip(self.names, errors, strict=True)}
+
+
+def calibrate(
+    experiment: Experiment, *, pulse: Pulse = no_pulse, report: Report = lambda iteration: None
+) -> Calibration:
+    """Find the unknowns of `experiment` by least squares.
+
+    `pulse` runs at least every 0.2 s of marching and stops the fit by raising `Cancelled`; `report`
+    receives every accepted iteration. Raises InvalidExperiment, and TrialError when the model has
+    no finite answer at the start values.
+    """
+    validate_for_fit(experiment)
+    objective = Objective(experiment, pulse=pulse)
+    start = objective.parameters.start
+    start_objective, start_gradient = objective.value_and_gradient(start)
+    search = _search(objective, report)
+    final, gradient = objective.value_and_gradient(search.theta)
+    certificate, note = _certificate(objective, start, search.theta)
+    predicted = objective.predict(search.theta)
+    slices = objective.observation.slices
+    return Calibration(
+        experiment=experiment,
+        names=objective.parameters.names,
+        theta=search.theta,
+        status=search.status,
+        advice=STATUSES[search.status],
+        method=search.method,
+        objective=final,
+        gradient=gradient,
+        start_objective=start_objective,
+        start_gradient=start_gradient,
+        history=search.history,
+        uncertainty=quantify(objective, search.theta),
+        residuals=tuple(diagnose((predicted - objective.data)[s]) for s in slices),
+        fitted=tuple(predicted[s] for s in slices),
+        certificate=certificate,
+        certificate_note=note,
+    )
+
+
+def _search(objective: Objective, report: Report) -> Search:
+    fit = objective.experiment.fit
+    few = objective.parameters.start.size <= FEW
+    automatic = "levenberg-marquardt" if few else "l-bfgs-b"
+    name = automatic if fit.method == "auto" else fit.method
+    return METHODS[name](objective, fit.max_iterations, report)
+
+
+def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Certificate, str]:
+    """At the start and at the displaced estimate, where the gradient is not zero."""
+    try:
+        return certify(objective, [start, displaced(objective, theta)]), ""
+    except TrialError as error:
+        return certify(objective, [start]), f"at the start only: {error}"
+
+

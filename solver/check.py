@@ -1,0 +1,215 @@
+r"""The proof of a gradient, made afresh for the very problem it belongs to.
+
+Three checks that share no code path with each other's weak spot, at points where the gradient is not
+zero (at the optimum any multiple of it would pass):
+
+* Taylor: the remainder ``|J(theta + h v) - J(theta) - h g.v|`` falls as h^2. A wrong g leaves a
+  term in h, which shows only where h is small enough; so the steps are halved just above
+  round-off, whose level is measured.
+* Dot product: ``<R v, w> = <v, R^T w>`` between the tangent and the adjoint march, R = dy/dtheta.
+* The whole gradient against ``2 R^T (r / sigma)`` from the tangent marches.
+
+Reference: dolfin-adjoint's Taylor test, and Hascoët & Pascual, ACM TOMS 39 (2013), 20 (dot product).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from solver.errors import TrialError
+from solver.kernels import Array
+from solver.march import DIRECTIONS
+from solver.objective import Objective
+from solver.search import magnitudes
+
+TAYLOR_RATE = (1.95, 2.05)
+DOT_PRODUCT_GAP = 1e-11
+GRADIENT_ERROR = 1e-9
+DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
+FIRST_STEP = 1e-3
+ABOVE_NOISE = 300.0  # remainder over round-off at the smallest step
+
+ValueAndGradient = Callable[[Array], tuple[float, Array]]
+
+
+@dataclass(frozen=True)
+class PointCheck:
+    """The checks at one theta; `taylor_rate` is None where J is flat to round-off along v."""
+
+    theta: Array
+    taylor_rate: float | None
+    adjoint_tangent_gap: float
+    gradient_error: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether all three checks hold."""
+        low, high = TAYLOR_RATE
+        return (
+            self.taylor_rate is not None
+            and low <= self.taylor_rate <= high
+            and self.adjoint_tangent_gap <= DOT_PRODUCT_GAP
+            and self.gradient_error <= GRADIENT_ERROR
+        )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The checks at all points; the figures are the worst of them."""
+
+    points: tuple[PointCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every point passed."""
+        return bool(self.points) and all(point.passed for point in self.points)
+
+    @property
+    def taylor_rate(self) -> float | None:
+        """The rate furthest from 2."""
+        rates = [p.taylor_rate for p in self.points if p.taylor_rate is not None]
+        return max(rates, key=lambda rate: abs(rate - 2.0)) if rates else None
+
+    @property
+    def adjoint_tangent_gap(self) -> float:
+        """The largest gap."""
+        return max((p.adjoint_tangent_gap for p in self.points), default=np.inf)
+
+    @property
+    def gradient_error(self) -> float:
+        """The largest error."""
+        return max((p.gradient_error for p in self.points), default=np.inf)
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """Relative errors of finite differences along one direction, over relative step sizes.
+
+    Against the adjoint's directional derivative; `complex_step` is the error of the complex step,
+    which has no cancellation and so no best step.
+    """
+
+    steps: Array
+    forward: Array
+    central: Array
+    complex_step: float
+
+
+def certify(
+    objective: Objective, thetas: list[Array], gradient: ValueAndGradient | None = None
+) -> Certificate:
+    """Check `gradient` (by default the objective's own) at `thetas`."""
+    candidate = gradient or objective.value_and_gradient
+    return Certificate(tuple(check_point(objective, theta, candidate) for theta in thetas))
+
+
+def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) -> PointCheck:
+    """The three checks at one theta. Raises TrialError where the model has no answer at theta."""
+    rng = np.random.default_rng(20)  # fixed: the same document gets the same certificate
+    J, g = gradient(theta)  # noqa: N806
+    sizes = _sizes(objective, theta)
+    r = objective.residuals(theta)
+    v = sizes * rng.uniform(0.5, 1.0, theta.size) * rng.choice([-1.0, 1.0], theta.size)
+    if theta.size <= DIRECTIONS:
+        R = objective.jacobian(theta)  # noqa: N806
+        reference = 2.0 * R.T @ (r * objective.weights)
+        error = _relative(sizes * (g - reference), sizes * reference)
+        v = np.abs(v) * np.where(reference != 0.0, np.sign(reference), np.sign(v))
+        tangent = R @ v
+    else:
+        tangent = objective.jvp(theta, v)
+        slope = 2.0 * tangent @ (r * objective.weights)
+        error = _relative(np.array([g @ v - slope]), np.array([slope]))
+    w = rng.standard_normal(r.size)
+    gap = abs(tangent @ w - v @ objective.vjp(theta, w))
+    reach = float(np.linalg.norm(tangent) * np.linalg.norm(w))
+    return PointCheck(
+        theta,
+        taylor_rate=_taylor_rate(objective, theta, v, J, float(g @ v)),
+        adjoint_tangent_gap=float(gap / reach) if reach > 0.0 else 0.0,
+        gradient_error=error,
+    )
+
+
+def displaced(objective: Objective, theta: Array) -> Array:
+    """`theta` moved by 5 %, inside the bounds and where the model has an answer.
+
+    Raises TrialError when there is no such point.
+    """
+    p = objective.parameters
+    step = DISPLACEMENT * _sizes(objective, theta)
+    for sign in (1.0, -1.0, 0.1, -0.1):
+        moved = theta + sign * step
+        moved = np.where((moved < p.lower) | (moved > p.upper), theta - sign * step, moved)
+        try:
+            objective.value(moved)
+        except TrialError:
+            continue
+        return np.clip(moved, p.lower, p.upper)
+    raise TrialError((), "no_neighbour", "no point near the estimate has an answer")
+
+
+def error_curve(objective: Objective, theta: Array, gradient: Array) -> ErrorCurve:
+    """Finite differences of J along one direction at steps 1e-1 .. 1e-13, against `gradient`."""
+    v = _sizes(objective, theta)
+    v = np.where(gradient < 0.0, -v, v)
+    slope = float(gradient @ v)
+    steps = np.logspace(-1, -13, 25)
+    ahead = np.array([_value_or_nan(objective, theta + h * v) for h in steps])
+    behind = np.array([_value_or_nan(objective, theta - h * v) for h in steps])
+    here = objective.value(theta)
+    tiny = 1e-40
+    y = objective.predict(theta + 1j * tiny * v)
+    r = (y - objective.data) * objective.weights
+    scale = abs(slope) if slope != 0.0 else 1.0
+    return ErrorCurve(
+        steps,
+        forward=np.abs((ahead - here) / steps - slope) / scale,
+        central=np.abs((ahead - behind) / (2.0 * steps) - slope) / scale,
+        complex_step=float(abs(np.sum(r * r).imag / tiny - slope) / scale),
+    )
+
+
+def _taylor_rate(
+    objective: Objective, theta: Array, v: Array, J: float, slope: float  # noqa: N803
+) -> float | None:
+    """The smaller of the rates of the two pairs of steps just above round-off."""
+
+    def remainder(h: float) -> float:
+        return abs(objective.value(theta + h * v) - J - h * slope)
+
+    try:
+        tiny = 1e-14
+        noise = max(abs(objective.value(theta + tiny * v) - J - tiny * slope), 4e-16 * J)
+        curvature = remainder(FIRST_STEP) / FIRST_STEP**2
+        if not curvature * FIRST_STEP**2 > ABOVE_NOISE * noise:
+            return None
+        smallest = min(np.sqrt(ABOVE_NOISE * noise / curvature), FIRST_STEP / 4)
+        remainders = [remainder(smallest * factor) for factor in (4.0, 2.0, 1.0)]
+    except TrialError:
+        return None
+    if min(remainders) <= 0.0:
+        return None
+    rates = -np.diff(np.log2(remainders))
+    return float(min(rates, key=lambda rate: rate - 2.0))
+
+
+def _sizes(objective: Objective, theta: Array) -> Array:
+    p = objective.parameters
+    return np.maximum(np.abs(theta), magnitudes(p.start, p.lower, p.upper))
+
+
+def _relative(difference: Array, reference: Array) -> float:
+    scale = float(np.linalg.norm(reference))
+    gap = float(np.linalg.norm(difference))
+    return gap / scale if scale > 0.0 else (0.0 if gap == 0.0 else np.inf)
+
+
+def _value_or_nan(objective: Objective, theta: Array) -> float:
+    try:
+        return objective.value(theta)
+    except TrialError:
+        return float("nan")

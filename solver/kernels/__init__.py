@@ -1,0 +1,22 @@
+"""The compiled floor: tridiagonal algebra and the march, numbers only.
+
+The only package that imports Numba. What stands above it describes a bar; what stands here
+advances arrays.
+"""
+
+from solver.kernels.compiled import cache_folder, clear_cache, kernel
+from solver.kernels.march import adjoint, forward, tangent
+from solver.kernels.tridiagonal import Array, factor, solve, transpose
+
+__all__ = [
+    "Array",
+    "adjoint",
+    "cache_folder",
+    "clear_cache",
+    "factor",
+    "forward",
+    "kernel",
+    "solve",
+    "tangent",
+    "transpose",
+]

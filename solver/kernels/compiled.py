@@ -1,0 +1,85 @@
+"""How every kernel is compiled, and where the machine code is kept between processes.
+
+One policy for all: serial, without the GIL, IEEE results except that a multiply and an add may be
+fused (``contract``). Kernels are generic over float64 and complex128, so that a complex step goes
+through the very code that a march runs.
+
+The cache folder carries a digest of all kernel sources. Numba notices an edit of the file that
+holds a kernel, but not of a file whose functions that kernel calls; with the digest no edit can
+leave a stale result behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` on its first call, or load it from the cache folder."""
+    # Numba reads the folder from a process-wide setting at decoration; the setting is put back so
+    # that other packages' caches stay where they are.
+    previous = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled: Function = numba.njit(
+            cache=True, nogil=True, error_model="numpy", fastmath={"contract"}
+        )(function)
+    finally:
+        numba.config.CACHE_DIR = previous
+    return compiled
+
+
+@cache
+def cache_folder() -> Path:
+    """The folder of the compiled kernels: ``$KAPPAFIT_CACHE`` or the user's cache, by digest.
+
+    Numba needs to write there even to read. In a read-only installation (an image whose kernels
+    were compiled when it was built) what is there is copied to a temporary folder.
+    """
+    folder = _cache_root() / f"kernels-{_source_digest()}"
+    if _writable(folder):
+        return folder
+    private = Path(tempfile.mkdtemp(prefix="kappafit-kernels-"))
+    if folder.is_dir():
+        shutil.copytree(folder, private, dirs_exist_ok=True)
+    return private
+
+
+def clear_cache() -> None:
+    """Remove the compiled kernels, so that a damaged cache file cannot fail every later call."""
+    for file in cache_folder().rglob("*.nb?"):
+        file.unlink(missing_ok=True)
+
+
+def _cache_root() -> Path:
+    configured = os.environ.get("KAPPAFIT_CACHE")
+    if configured:
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kappafit"
+
+
+def _source_digest() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,275 @@
+r"""The linear march, its tangent and its adjoint, for any stiffly accurate DIRK method.
+
+The semi-discrete bar is ``u' = K u + S^T h(t)``: K tridiagonal, ``S`` (P, N) the profiles of what
+drives it (sources and ends alike), ``h`` their histories. The kernels know no law, no end
+condition and no method by name; all of that stands in K, S, h and the tableau A.
+
+Forward. With stages i = 1..s, F_j = K Y_j + S^T h_j and u_{k+1} = Y_s (stiffly accurate: the last
+row of A holds the weights),
+
+    Y_i = u_k + dt sum_{j<=i} A_ij F_j      that is      (I - dt A_ii K) Y_i = w_i + dt A_ii S^T h_i.
+
+Tangent. Differentiate: with Fdot_j = K Ydot_j + G_j and the load
+G_j = Kdot Y_j + Sdot^T h_j + S^T hdot_j,
+
+    (I - dt A_ii K) Ydot_i = wdot_i + dt A_ii G_i.
+
+Adjoint. Let lam be the cotangent of u_{k+1}, and z_i that of the right side of stage i's equation.
+Y_i enters later stages through F_i only, whose cotangent from them is dt sum_{j>i} A_ji z_j. So for
+i = s..1
+
+    (I - dt A_ii K^T) z_i = [i = s] lam + K^T (dt sum_{j>i} A_ji z_j),
+    phi_i = dt sum_{j>=i} A_ji z_j          (the whole cotangent of F_i),
+    K_bar += phi_i Y_i^T,   S_bar += h_i phi_i^T,   h_bar_i = S phi_i,
+
+and the cotangent of u_k is sum_i z_i. For backward Euler this is the lecture's adjoint,
+A^T lam^k = lam^{k+1} + dJ/du^k. It is exact for the discrete scheme: no time derivative is
+approximated anew.
+
+Each kernel advances from step `first` to step `last`, so that Python gets control between calls
+(progress, cancelling) and can recompute a trajectory block by block. Loads and stages are
+generic; backward Euler is the case s = 1 and pays nothing for the generality.
+
+References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.6 (DIRK methods);
+Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbulence and Combustion
+65 (2000) 393-415 (discrete adjoints); Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.kernels.compiled import kernel
+from solver.kernels.tridiagonal import (
+    Array,
+    add_outer,
+    add_product,
+    add_scaled,
+    solve,
+    solve_columns,
+)
+
+
+@kernel
+def forward(
+    bands: Array,
+    factors: Array,
+    tableau: Array,
+    dt: float,
+    profiles: Array,
+    histories: Array,
+    first: int,
+    last: int,
+    u: Array,
+    probes: Array,
+    states: Array,
+    readings: Array,
+) -> None:
+    """March `u` (N,) from step `first` to step `last`, in place.
+
+    bands (3, N); factors (s, 3, N) of I - dt A_ii K; tableau (s, s); profiles (P, N);
+    histories (m, s, P) at the stage times. Stage values are written to ``states[k - first]``
+    where `states` (rows, s, N) has as many rows as steps are asked for, or all to row 0 where it
+    has one; u at the nodes `probes` (Q,) to ``readings[k + 1]`` (m + 1, Q).
+    """
+    stages = tableau.shape[0]
+    slopes = np.empty((stages, u.shape[0]), u.dtype)
+    rhs = np.empty_like(u)
+    for k in range(first, last):
+        row = states[(k - first) % states.shape[0]]
+        for i in range(stages):
+            rhs[:] = u
+            for j in range(i):
+                add_multiple(dt * tableau[i, j], slopes[j], rhs)
+            if tableau[i, i] == 0.0:
+                row[i, :] = rhs
+            else:
+                add_load(dt * tableau[i, i], profiles, histories[k, i], rhs)
+                solve(factors[i], rhs, row[i])
+            if i < stages - 1:
+                slopes[i, :] = 0.0
+                add_load(1.0, profiles, histories[k, i], slopes[i])
+                add_product(bands, row[i], slopes[i])
+        u[:] = row[stages - 1]
+        for q in range(probes.shape[0]):
+            readings[k + 1, q] = u[probes[q]]
+
+
+@kernel
+def tangent(
+    bands: Array,
+    factors: Array,
+    tableau: Array,
+    dt: float,
+    profiles: Array,
+    histories: Array,
+    first: int,
+    last: int,
+    bands_dot: Array,
+    profiles_dot: Array,
+    histories_dot: Array,
+    states: Array,
+    u_dot: Array,
+    probes: Array,
+    readings_dot: Array,
+) -> None:
+    """March the q directions `u_dot` (N, q) along the stage values `states` of the same steps.
+
+    bands_dot (3, N, q), profiles_dot (P, N, q), histories_dot (m, s, P, q): the directions of the
+    coefficients. Writes readings_dot (m + 1, Q, q).
+    """
+    stages = tableau.shape[0]
+    n, directions = u_dot.shape
+    loads = np.empty((stages, n, directions), u_dot.dtype)
+    stage_dot = np.empty((stages, n, directions), u_dot.dtype)
+    for k in range(first, last):
+        for i in range(stages):
+            load = loads[i]
+            tangent_load(
+                bands_dot,
+                profiles,
+                profiles_dot,
+                histories[k, i],
+                histories_dot[k, i],
+                states[k - first, i],
+                load,
+            )
+            rhs = stage_dot[i]
+            for r in range(n):
+                for q in range(directions):
+                    rhs[r, q] = u_dot[r, q] + dt * tableau[i, i] * load[r, q]
+            for j in range(i):  # loads[j] holds the whole slope of an earlier stage
+                add_multiple_columns(dt * tableau[i, j], loads[j], rhs)
+            if tableau[i, i] != 0.0:
+                solve_columns(factors[i], rhs)
+            if i < stages - 1:
+                add_product_columns(bands, rhs, load)
+        u_dot[:] = stage_dot[stages - 1]
+        for p in range(probes.shape[0]):
+            for q in range(directions):
+                readings_dot[k + 1, p, q] = u_dot[probes[p], q]
+
+
+@kernel
+def adjoint(
+    transposed: Array,
+    factors: Array,
+    tableau: Array,
+    dt: float,
+    profiles: Array,
+    histories: Array,
+    first: int,
+    last: int,
+    states: Array,
+    probes: Array,
+    readings_bar: Array,
+    lam: Array,
+    bands_bar: Array,
+    profiles_bar: Array,
+    histories_bar: Array,
+) -> None:
+    """March the cotangent `lam` (N,) of u back from step `last` to step `first`, in place.
+
+    transposed and factors: bands (3, N) of K^T and factors (s, 3, N) of I - dt A_ii K^T; states:
+    the stage values of these steps; readings_bar (m + 1, Q): cotangents of the readings, of which
+    those of steps first + 1..last enter. Adds to bands_bar (3, N), profiles_bar (P, N) and
+    histories_bar (m, s, P); a profiles_bar or histories_bar of no rows is left out of the work.
+    """
+    stages = tableau.shape[0]
+    z = np.empty((stages, lam.shape[0]), lam.dtype)
+    phi = np.empty_like(lam)
+    rhs = np.empty_like(lam)
+    for k in range(last - 1, first - 1, -1):
+        for q in range(probes.shape[0]):
+            lam[probes[q]] += readings_bar[k + 1, q]
+        rhs[:] = lam
+        lam[:] = 0.0
+        for i in range(stages - 1, -1, -1):
+            phi[:] = 0.0
+            if i < stages - 1:
+                for j in range(i + 1, stages):
+                    add_multiple(dt * tableau[j, i], z[j], phi)
+                rhs[:] = 0.0
+                add_product(transposed, phi, rhs)
+            if tableau[i, i] == 0.0:
+                z[i, :] = rhs
+            else:
+                solve(factors[i], rhs, z[i])
+                add_multiple(dt * tableau[i, i], z[i], phi)
+            add_multiple(1.0, z[i], lam)
+            add_outer(phi, states[k - first, i], bands_bar)
+            for p in range(profiles_bar.shape[0]):
+                add_multiple(histories[k, i, p], phi, profiles_bar[p])
+            if histories_bar.shape[0] > 0:
+                for p in range(profiles.shape[0]):
+                    histories_bar[k, i, p] += dot(profiles[p], phi)
+
+
+@kernel
+def add_load(step: float, profiles: Array, history: Array, out: Array) -> None:
+    """out += step sum_p history_p profiles_p."""
+    for p in range(profiles.shape[0]):
+        add_multiple(step * history[p], profiles[p], out)
+
+
+@kernel
+def tangent_load(
+    bands_dot: Array,
+    profiles: Array,
+    profiles_dot: Array,
+    history: Array,
+    history_dot: Array,
+    y: Array,
+    load: Array,
+) -> None:
+    """load = Kdot y + Sdot^T h + S^T hdot, for every direction, shape (N, q)."""
+    n, directions = load.shape
+    for r in range(n):
+        for q in range(directions):
+            value = bands_dot[1, r, q] * y[r]
+            if r > 0:
+                value += bands_dot[0, r, q] * y[r - 1]
+            if r < n - 1:
+                value += bands_dot[2, r, q] * y[r + 1]
+            load[r, q] = value
+    for p in range(profiles.shape[0]):
+        for r in range(n):
+            for q in range(directions):
+                load[r, q] += profiles_dot[p, r, q] * history[p] + profiles[p, r] * history_dot[p, q]
+
+
+@kernel
+def add_product_columns(bands: Array, u: Array, out: Array) -> None:
+    """out += K u for every column of u (N, q)."""
+    n = u.shape[0]
+    for r in range(n):
+        for q in range(u.shape[1]):
+            out[r, q] += bands[1, r] * u[r, q]
+            if r > 0:
+                out[r, q] += bands[0, r] * u[r - 1, q]
+            if r < n - 1:
+                out[r, q] += bands[2, r] * u[r + 1, q]
+
+
+@kernel
+def add_multiple(factor: complex, a: Array, out: Array) -> None:
+    """out += factor a."""
+    for r in range(out.shape[0]):
+        out[r] += factor * a[r]
+
+
+@kernel
+def add_multiple_columns(factor: float, a: Array, out: Array) -> None:
+    """out += factor a, for arrays (N, q)."""
+    for r in range(out.shape[0]):
+        for q in range(out.shape[1]):
+            out[r, q] += factor * a[r, q]
+
+
+@kernel
+def dot(a: Array, b: Array) -> complex:
+    """The sum of a b (no conjugate, so that a complex step passes through)."""
+    total = 0.0 * a[0]
+    for r in range(a.shape[0]):
+        total += a[r] * b[r]
+    return total

@@ -1,0 +1,108 @@
+r"""Tridiagonal matrices as three bands: product, factors, solve.
+
+``bands`` has shape (3, N): row r of K holds ``bands[0, r]`` at column r-1, ``bands[1, r]`` at r and
+``bands[2, r]`` at r+1; ``bands[0, 0]`` and ``bands[2, N-1]`` are zero. The transpose is the same
+storage with the outer bands swapped and shifted, so one factorisation and one solve serve the
+march, its tangent and its adjoint.
+
+The Thomas sweep waits for the row before; how long it waits is its cost. All divisions are
+therefore folded into the factors, which leaves one fused multiply-add per row on that path:
+
+    y_r = rhs_r inverse_r - below_r y_{r-1},        u_r = y_r - above_r u_{r+1}
+
+Elimination is without pivoting: the marches solve with I - dt a K, which is diagonally dominant
+for a heat operator and positive dt a.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solver.kernels.compiled import kernel
+
+Array = NDArray[Any]  # float64, or complex128 in a complex step
+
+
+@kernel
+def transpose(bands: Array) -> Array:
+    """The bands of K^T, shape (3, N)."""
+    transposed = np.zeros_like(bands)
+    transposed[0, 1:] = bands[2, :-1]
+    transposed[1] = bands[1]
+    transposed[2, :-1] = bands[0, 1:]
+    return transposed
+
+
+@kernel
+def factor(bands: Array, step: float) -> Array:
+    """Factors (3, N) of I - step K: inverse pivots, multipliers below, multipliers above."""
+    n = bands.shape[1]
+    factors = np.zeros_like(bands)
+    above = 0.0 * bands[1, 0]
+    for r in range(n):
+        inverse = 1.0 / (1.0 - step * bands[1, r] + step * bands[0, r] * above)
+        above = -step * bands[2, r] * inverse
+        factors[0, r] = inverse
+        factors[1, r] = -step * bands[0, r] * inverse
+        factors[2, r] = above
+    return factors
+
+
+@kernel
+def solve(factors: Array, rhs: Array, u: Array) -> None:
+    """Solve (I - step K) u = rhs by the factors; `rhs` is overwritten, `u` may be `rhs`."""
+    n = rhs.shape[0]
+    inverse, below, above = factors[0], factors[1], factors[2]
+    for r in range(n):  # apart from the recurrence, so that it runs in SIMD
+        rhs[r] *= inverse[r]
+    y = rhs[0]
+    for r in range(1, n):
+        y = rhs[r] - below[r] * y
+        rhs[r] = y
+    u[n - 1] = y
+    for r in range(n - 2, -1, -1):
+        y = rhs[r] - above[r] * y
+        u[r] = y
+
+
+@kernel
+def solve_columns(factors: Array, rhs: Array) -> None:
+    """Solve for every column of `rhs` (N, q) at once, in place: the columns hide each other's wait."""
+    n, q = rhs.shape
+    inverse, below, above = factors[0], factors[1], factors[2]
+    for j in range(q):
+        rhs[0, j] *= inverse[0]
+    for r in range(1, n):
+        for j in range(q):
+            rhs[r, j] = rhs[r, j] * inverse[r] - below[r] * rhs[r - 1, j]
+    for r in range(n - 2, -1, -1):
+        for j in range(q):
+            rhs[r, j] -= above[r] * rhs[r + 1, j]
+
+
+@kernel
+def add_product(bands: Array, u: Array, out: Array) -> None:
+    """out += K u."""
+    n = u.shape[0]
+    add_scaled(bands[1], u, out)
+    add_scaled(bands[0, 1:], u[: n - 1], out[1:])
+    add_scaled(bands[2, : n - 1], u[1:], out[: n - 1])
+
+
+@kernel
+def add_outer(phi: Array, u: Array, bands_bar: Array) -> None:
+    """bands_bar += the three bands of phi u^T: the transpose of K -> phi . (K u)."""
+    n = u.shape[0]
+    add_scaled(phi, u, bands_bar[1])
+    add_scaled(phi[1:], u[: n - 1], bands_bar[0, 1:])
+    add_scaled(phi[: n - 1], u[1:], bands_bar[2, : n - 1])
+
+
+@kernel
+def add_scaled(a: Array, b: Array, out: Array) -> None:
+    """out += a b, element by element."""
+    for r in range(out.shape[0]):
+        out[r] += a[r] * b[r]

@@ -1,0 +1,238 @@
+r"""The march over all steps: block by block, interruptible, within a memory budget.
+
+The kernels advance a few steps at a time; here those calls are strung together. The adjoint needs
+the stage values of every step. They are kept as long as they fit the budget; beyond it the state is
+kept at the start of each block only, and a block's stage values are computed again when the adjoint
+sweep reaches it (one more solve per step).
+
+Between kernel calls, at most `SLICE_SECONDS` apart, `pulse()` runs: it may report progress, and
+stops the march by raising.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from solver import kernels
+from solver.integrators import Tableau
+from solver.kernels import Array
+
+MEMORY = 64 * 2**20  # bytes of stage values kept for the adjoint
+CACHE = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
+SLICE_SECONDS = 0.05
+SECONDS_PER_ROW = 2e-8  # a generous price of one row of one stage in a kernel, tangents excepted
+DIRECTIONS = 16  # tangents marched together
+
+Pulse = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """The semi-discrete bar ``u' = K u + profiles^T histories``, as arrays.
+
+    bands (3, N): K. profiles (P, N) and histories (steps, stages, P): what drives it.
+    initial (N,): u at t = 0. A direction carries the same arrays with one more axis q at the end;
+    a cotangent the same arrays.
+    """
+
+    bands: Array
+    profiles: Array
+    histories: Array
+    initial: Array
+
+    def astype(self, dtype: np.dtype) -> Coefficients:  # type: ignore[type-arg]
+        """All arrays contiguous and of one dtype, so that the kernels meet few signatures."""
+        parts = (self.bands, self.profiles, self.histories, self.initial)
+        return Coefficients(*(np.ascontiguousarray(part, dtype) for part in parts))
+
+    @property
+    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+        """The common dtype: complex128 when any array is complex."""
+        return np.result_type(self.bands, self.profiles, self.histories, self.initial, np.float64)
+
+
+class LinearMarch:
+    """One bar's march: the same tableau, steps and read nodes for every set of coefficients.
+
+    Holds the buffer of stage values, so one object serves one thread at a time.
+    """
+
+    def __init__(
+        self,
+        tableau: Tableau,
+        dt: float,
+        steps: int,
+        probes: Array,
+        *,
+        memory: int = MEMORY,
+        pulse: Pulse = lambda: None,
+    ) -> None:
+        self.A = tableau.A
+        self.dt = dt
+        self.steps = steps
+        self.probes = probes
+        self.memory = memory
+        self.pulse = pulse
+        self._states = np.empty((0, 0, 0))
+        self._checkpoints = np.empty((0, 0))
+
+    def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
+        """March and read: u at the probes at every step, (steps + 1, Q).
+
+        With `keep`, what `adjoint` needs is kept until the next call.
+        """
+        c = coefficients.astype(coefficients.dtype)
+        factors = self._factors(c.bands)
+        readings = np.empty((self.steps + 1, self.probes.size), c.dtype)
+        readings[0] = c.initial[self.probes]
+        u = c.initial.copy()
+        if keep:
+            self._reserve(u.size)
+            for block, (first, last) in enumerate(self._blocks(u.size)):
+                self._checkpoints[block] = u
+                self._advance(c, factors, first, last, u, self._states, readings)
+        else:
+            scratch = np.empty((1, len(self.A), u.size), c.dtype)
+            self._advance(c, factors, 0, self.steps, u, scratch, readings)
+        return readings
+
+    def adjoint(
+        self,
+        coefficients: Coefficients,
+        readings_bar: Array,
+        *,
+        profiles: bool = True,
+        histories: bool = True,
+    ) -> Coefficients:
+        """The cotangents of all coefficients, after ``forward(coefficients, keep=True)``.
+
+        readings_bar (steps + 1, Q). Cotangents of profiles or histories that nobody wants are
+        left out of the sweep and come back empty.
+        """
+        c = coefficients.astype(np.dtype(np.float64))
+        transposed = kernels.transpose(c.bands)
+        factors, factors_transposed = self._factors(c.bands), self._factors(transposed)
+        n = c.initial.size
+        lam, bands_bar = np.zeros(n), np.zeros_like(c.bands)
+        profiles_bar = np.zeros_like(c.profiles if profiles else c.profiles[:0])
+        histories_bar = np.zeros_like(c.histories if histories else c.histories[:0])
+        blocks = list(self._blocks(n))
+        ignored = np.empty((self.steps + 1, self.probes.size))
+        for block, (first, last) in reversed(list(enumerate(blocks))):
+            if last < self.steps:
+                u = self._checkpoints[block].copy()
+                self._advance(c, factors, first, last, u, self._states, ignored)
+            for a, b in reversed(list(self._slices(first, last, n))):
+                self.pulse()
+                kernels.adjoint(
+                    transposed,
+                    factors_transposed,
+                    self.A,
+                    self.dt,
+                    c.profiles,
+                    c.histories,
+                    a,
+                    b,
+                    self._states[a - first :],
+                    self.probes,
+                    readings_bar,
+                    lam,
+                    bands_bar,
+                    profiles_bar,
+                    histories_bar,
+                )
+        np.add.at(lam, self.probes, readings_bar[0])
+        return Coefficients(bands_bar, profiles_bar, histories_bar, lam)
+
+    def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
+        """Readings (steps + 1, Q) and their derivatives (steps + 1, Q, q) in q directions."""
+        c = coefficients.astype(np.dtype(np.float64))
+        d = direction.astype(np.dtype(np.float64))
+        factors = self._factors(c.bands)
+        n, directions = d.initial.shape
+        readings = np.empty((self.steps + 1, self.probes.size))
+        readings_dot = np.empty((self.steps + 1, self.probes.size, directions))
+        u, u_dot = c.initial.copy(), d.initial.copy()
+        readings[0], readings_dot[0] = u[self.probes], u_dot[self.probes]
+        slices = list(self._slices(0, self.steps, n * (1 + directions), CACHE))
+        states = np.empty((max(b - a for a, b in slices), len(self.A), n))
+        for a, b in slices:
+            self._advance(c, factors, a, b, u, states, readings)
+            kernels.tangent(
+                c.bands,
+                factors,
+                self.A,
+                self.dt,
+                c.profiles,
+                c.histories,
+                a,
+                b,
+                d.bands,
+                d.profiles,
+                d.histories,
+                states,
+                u_dot,
+                self.probes,
+                readings_dot,
+            )
+        return readings, readings_dot
+
+    def _advance(
+        self,
+        c: Coefficients,
+        factors: Array,
+        first: int,
+        last: int,
+        u: Array,
+        states: Array,
+        readings: Array,
+    ) -> None:
+        one_row = states.shape[0] == 1
+        for a, b in self._slices(first, last, u.size):
+            self.pulse()
+            kernels.forward(
+                c.bands,
+                factors,
+                self.A,
+                self.dt,
+                c.profiles,
+                c.histories,
+                a,
+                b,
+                u,
+                self.probes,
+                states if one_row else states[a - first :],
+                readings,
+            )
+
+    def _factors(self, bands: Array) -> Array:
+        return np.stack([kernels.factor(bands, self.dt * a) for a in np.diagonal(self.A)])
+
+    def _reserve(self, n: int) -> None:
+        blocks = list(self._blocks(n))
+        shape = (max(b - a for a, b in blocks), len(self.A), n)
+        if self._states.shape != shape:
+            self._states = np.empty(shape)
+            self._checkpoints = np.empty((len(blocks), n))
+
+    def _blocks(self, n: int) -> Iterator[tuple[int, int]]:
+        """Runs of steps whose stage values fit the memory budget together."""
+        length = max(1, self.memory // (8 * n * len(self.A)))
+        return _ranges(0, self.steps, length)
+
+    def _slices(
+        self, first: int, last: int, rows: int, memory: int = sys.maxsize
+    ) -> Iterator[tuple[int, int]]:
+        """Runs of steps short enough for one kernel call, their stage values within `memory`."""
+        rows_a_step = rows * len(self.A)
+        in_time = int(SLICE_SECONDS / (SECONDS_PER_ROW * rows_a_step))
+        return _ranges(first, last, max(1, min(in_time, memory // (8 * rows_a_step))))
+
+
+def _ranges(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
+    for start in range(first, last, length):
+        yield start, min(start + length, last)

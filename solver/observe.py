@@ -1,0 +1,95 @@
+r"""Sensors: from the field to the readings, and back.
+
+A reading at (x, t) is the field interpolated linearly between the two nodes and the two steps
+around it; the interpolation is part of the model. All readings together are one sparse matrix H on
+the field at the nodes that sensors touch, so predicting is ``y = H vec(field)`` and the cotangent
+of the field is ``H^T y_bar``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from solver.experiment import ON_STEP, Experiment, Grid, Sensor
+from solver.kernels import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Which nodes are read, and how readings are made of them.
+
+    nodes (Q,): distinct node numbers, ascending. matrix (readings, (steps + 1) Q): weights on the
+    field at these nodes, step by step. slices: the readings of each sensor.
+    """
+
+    nodes: Array
+    matrix: csr_array
+    slices: tuple[slice, ...]
+
+    def apply(self, field: Array) -> Array:
+        """Readings (M,) or (M, q) of a field (steps + 1, Q) or (steps + 1, Q, q)."""
+        return self.matrix @ field.reshape(self.matrix.shape[1], *field.shape[2:])
+
+    def transpose(self, readings_bar: Array) -> Array:
+        """The cotangent (steps + 1, Q) of the field."""
+        return (self.matrix.T @ readings_bar).reshape(-1, self.nodes.size)
+
+
+def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
+    """The observation of every reading that is there (with `missing`, of every time listed)."""
+    grid = experiment.grid
+    blocks = [_points(sensor, grid, missing) for sensor in experiment.sensors]
+    x = np.concatenate([x for x, _ in blocks]) if blocks else np.zeros(0)
+    t = np.concatenate([t for _, t in blocks]) if blocks else np.zeros(0)
+    ends = np.cumsum([0, *(x.size for x, _ in blocks)])
+    slices = tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    return interpolation(grid, x, t, slices)
+
+
+def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> Observation:
+    """The observation of the points (x, t)."""
+    node, node_weight = _between(x / grid.dx, grid.cells)
+    step, step_weight = _between(t / grid.dt, grid.steps)
+    corners = [
+        (node + right, step + late, _share(node_weight, right) * _share(step_weight, late))
+        for right in (0, 1)
+        for late in (0, 1)
+    ]
+    touched = np.concatenate([i[w != 0] for i, _, w in corners])
+    nodes = np.unique(touched).astype(np.int64)
+    rows, columns, weights = [], [], []
+    for i, k, w in corners:
+        used = w != 0
+        rows.append(np.flatnonzero(used))
+        columns.append(k[used] * nodes.size + np.searchsorted(nodes, i[used]))
+        weights.append(w[used])
+    entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
+    matrix = csr_array(entries, shape=(x.size, (grid.steps + 1) * nodes.size))
+    return Observation(nodes, matrix, slices)
+
+
+def reading_times(sensor: Sensor, grid: Grid) -> Array:
+    """The times a sensor lists, or every step."""
+    return grid.t if sensor.times is None else sensor.times
+
+
+def _points(sensor: Sensor, grid: Grid, missing: bool) -> tuple[Array, Array]:
+    times = reading_times(sensor, grid)
+    if not missing:
+        times = times[sensor.present] if sensor.temperatures is not None else times[:0]
+    return np.full(times.shape, sensor.x), times
+
+
+def _between(position: Array, count: int) -> tuple[Array, Array]:
+    """The interval below each position, and how far into it, snapped to grid points."""
+    nearest = np.rint(position)
+    position = np.where(np.abs(position - nearest) <= ON_STEP, nearest, position)
+    below = np.clip(np.floor(position), 0, count - 1).astype(np.int64)
+    return below, position - below
+
+
+def _share(weight: Array, upper: int) -> Array:
+    return weight if upper else 1.0 - weight

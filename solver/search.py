@@ -1,0 +1,257 @@
+r"""Searching for the least squares: Levenberg-Marquardt and L-BFGS-B.
+
+Both see internal variables z: ``log theta`` where the user asked for a log scale, else theta over
+its typical size, so that a document converges as it stands, whatever its units. Both keep within
+the bounds, and step back from a trial point at which the model has no finite answer.
+
+Levenberg-Marquardt, for few unknowns: each step solves ``min |r + R dz|^2 + damping |D dz|^2``
+with the exact Jacobian R and Moré's scaling D (the largest column norms met so far), by orthogonal
+factorisation of the stacked matrix, never through R^T R. Variables that press against a bound are
+left out of the step; a step beyond a bound ends on it. The damping follows the ratio of actual to
+predicted reduction.
+
+References: Moré, The Levenberg-Marquardt algorithm, LNM 630 (1978) 105-116 (scaling);
+Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (damping update);
+Byrd, Lu, Nocedal & Zhu, SIAM J. Sci. Comput. 16 (1995) 1190-1208 (L-BFGS-B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lstsq
+from scipy.optimize import minimize
+
+from solver.errors import TrialError
+from solver.kernels import Array
+from solver.objective import Objective
+
+STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the estimate
+COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
+REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
+MAX_REJECTIONS = 60
+
+STATUSES = {
+    "converged": "",
+    "max_iterations": (
+        "The search stopped at its limit of iterations: raise fit.max_iterations, or start nearer."
+    ),
+    "stalled": (
+        "No further reduction was found although the gradient is not zero: try other start values "
+        "or bounds, and look at the identifiability verdict."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One accepted point of a search: its number, J, the norm of J's gradient by z, and theta."""
+
+    number: int
+    objective: float
+    gradient_norm: float
+    theta: Array
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a search ended, why (a key of `STATUSES`), and the way there."""
+
+    theta: Array
+    status: str
+    method: str
+    history: tuple[Iteration, ...]
+
+
+Report = Callable[[Iteration], None]
+Method = Callable[[Objective, int, Report], Search]
+
+
+def magnitudes(start: Array, lower: Array, upper: Array) -> Array:
+    """The typical size of each parameter: |start|, else the width of its bounds, else 1."""
+    width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
+    return np.where(start != 0.0, np.abs(start), width)
+
+
+class Scaling:
+    """The map between the user's theta and the internal z, and its slope."""
+
+    def __init__(self, objective: Objective) -> None:
+        p = objective.parameters
+        self._log = p.logarithmic
+        self._size = magnitudes(p.start, p.lower, p.upper)
+        self.start = self.to_z(p.start)
+        self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
+
+    def to_z(self, theta: Array) -> Array:
+        """Internal variables; a lower bound at or below 0 is minus infinity in the logarithm."""
+        positive = np.where(self._log, np.maximum(theta, 0.0), 1.0)
+        with np.errstate(divide="ignore"):
+            return np.where(self._log, np.log(positive), theta / self._size)
+
+    def to_theta(self, z: Array) -> Array:
+        """The user's parameters."""
+        with np.errstate(over="ignore"):
+            return np.where(self._log, np.exp(np.where(self._log, z, 0.0)), z * self._size)
+
+    def slope(self, theta: Array) -> Array:
+        """d theta / d z."""
+        return np.where(self._log, theta, self._size)
+
+
+def levenberg_marquardt(objective: Objective, max_iterations: int, report: Report) -> Search:
+    """Least squares with the exact Jacobian; see the module's text."""
+    scaling = Scaling(objective)
+    lower, upper = scaling.lower, scaling.upper
+    weights = objective.weights[:, None]
+
+    def residuals(z: Array) -> Array:
+        return objective.residuals(scaling.to_theta(z))
+
+    def jacobian(z: Array) -> Array:
+        theta = scaling.to_theta(z)
+        return objective.jacobian(theta) * weights * scaling.slope(theta)
+
+    z = scaling.start
+    r, R = residuals(z), jacobian(z)  # noqa: N806 - the Jacobian of r
+    D = _column_norms(R)  # noqa: N806 - Moré's scaling
+    damping, history = 1e-3, [_iteration(0, z, r, R, scaling)]
+    report(history[0])
+    status = "max_iterations"
+    while len(history) <= max_iterations:
+        free = _free(z, R.T @ r, lower, upper)
+        if _stationary(R[:, free], r):
+            status = "converged"
+            break
+        growth, moved = 2.0, False
+        for _ in range(MAX_REJECTIONS):
+            trial = np.clip(z + _damped_step(R, r, D, damping, free), lower, upper)
+            small = np.linalg.norm(D * (trial - z)) <= STEP_TOLERANCE * np.linalg.norm(D * z)
+            predicted = r @ r - np.sum((r + R @ (trial - z)) ** 2)
+            attempt = _attempt(residuals, jacobian, trial, r)
+            if attempt is not None:
+                moved, ratio = True, (r @ r - attempt[0] @ attempt[0]) / max(predicted, 1e-300)
+                damping *= max(1 / 3, 1 - (2 * min(ratio, 2.0) - 1) ** 3)
+                break
+            if small:
+                break
+            damping, growth = damping * growth, growth * 2.0
+        if attempt is None:
+            status = "converged" if small else "stalled"
+            break
+        reduced = r @ r - attempt[0] @ attempt[0]
+        settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * (r @ r)
+        z, (r, R) = trial, attempt  # noqa: N806
+        D = np.maximum(D, _column_norms(R))  # noqa: N806
+        history.append(_iteration(len(history), z, r, R, scaling))
+        report(history[-1])
+        if small or settled:
+            status = "converged"
+            break
+    return Search(scaling.to_theta(z), status, "levenberg-marquardt", tuple(history))
+
+
+def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
+    """Quasi-Newton with the adjoint gradient, for many unknowns (SciPy's L-BFGS-B).
+
+    Where the model has no answer the line search is given a parabola that rises from the best point
+    so far, so that it interpolates back towards it.
+    """
+    scaling = Scaling(objective)
+    unit = max(objective.value(scaling.to_theta(scaling.start)), np.finfo(float).tiny)
+    best = _Best(np.inf, scaling.start, np.zeros_like(scaling.start))
+    history: list[Iteration] = []
+
+    def value_and_gradient(z: Array) -> tuple[float, Array]:
+        theta = scaling.to_theta(z)
+        try:
+            J, gradient = objective.value_and_gradient(theta)  # noqa: N806
+        except TrialError:
+            away = z - best.z
+            steepness = (1.0 + abs(best.value)) / max(float(away @ away), 1e-300)
+            return best.value + steepness * float(away @ away), 2.0 * steepness * away
+        J, gradient = J / unit, gradient * scaling.slope(theta) / unit  # noqa: N806
+        if J < best.value:
+            best.value, best.z, best.gradient = J, z.copy(), gradient
+        return J, gradient
+
+    def accepted(_: Array) -> None:
+        norm = float(np.linalg.norm(best.gradient)) * unit
+        theta = scaling.to_theta(best.z)
+        history.append(Iteration(len(history), best.value * unit, norm, theta))
+        report(history[-1])
+
+    value_and_gradient(scaling.start)
+    accepted(scaling.start)
+    result = minimize(
+        value_and_gradient,
+        scaling.start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(scaling.lower, scaling.upper, strict=True)),
+        callback=accepted,
+        options={"maxiter": max_iterations, "maxfun": 20 * max_iterations, "maxcor": 30}
+        | {"ftol": 1e-16, "gtol": 1e-13, "maxls": 40},
+    )
+    status = "max_iterations" if result.status == 1 else "converged"
+    projected = best.z - np.clip(best.z - best.gradient, scaling.lower, scaling.upper)
+    if result.status == 2 and np.abs(projected).max() > 1e-6 * max(best.value, 1e-12):
+        status = "stalled"  # an abnormal end of the line search is convergence only where it is flat
+    return Search(scaling.to_theta(best.z), status, "l-bfgs-b", tuple(history))
+
+
+METHODS: dict[str, Method] = {
+    "levenberg-marquardt": levenberg_marquardt,
+    "l-bfgs-b": lbfgsb,
+}
+
+
+@dataclass
+class _Best:
+    value: float
+    z: Array
+    gradient: Array
+
+
+def _attempt(
+    residuals: Callable[[Array], Array], jacobian: Callable[[Array], Array], z: Array, r: Array
+) -> tuple[Array, Array] | None:
+    """Residuals and Jacobian at z when J falls there, else None."""
+    try:
+        trial = residuals(z)
+        return (trial, jacobian(z)) if trial @ trial < r @ r else None
+    except TrialError:
+        return None
+
+
+def _damped_step(R: Array, r: Array, D: Array, damping: float, free: Array) -> Array:  # noqa: N803
+    step = np.zeros(D.shape)
+    scaled = R[:, free] / D[free]
+    stacked = np.vstack([scaled, np.sqrt(damping) * np.eye(scaled.shape[1])])
+    solution = lstsq(stacked, np.concatenate([-r, np.zeros(scaled.shape[1])]), check_finite=False)
+    step[free] = solution[0] / D[free]
+    return step
+
+
+def _free(z: Array, slope: Array, lower: Array, upper: Array) -> Array:
+    """Which variables do not press against a bound."""
+    return ~(((z <= lower) & (slope > 0)) | ((z >= upper) & (slope < 0)))
+
+
+def _stationary(R: Array, r: Array) -> bool:  # noqa: N803
+    """Whether the residuals are orthogonal to every column."""
+    reach = np.linalg.norm(R, axis=0) * np.linalg.norm(r)
+    return bool(np.all(np.abs(R.T @ r) <= COSINE_TOLERANCE * reach))
+
+
+def _column_norms(R: Array) -> Array:  # noqa: N803
+    norms = np.linalg.norm(R, axis=0)
+    return np.where(norms > 0.0, norms, 1.0)
+
+
+def _iteration(number: int, z: Array, r: Array, R: Array, scaling: Scaling) -> Iteration:  # noqa: N803
+    return Iteration(
+        number, float(r @ r), float(np.linalg.norm(2.0 * R.T @ r)), scaling.to_theta(z)
+    )

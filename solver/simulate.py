@@ -1,0 +1,128 @@
+"""The model as functions of an experiment: readings, field, misfit and derivative products.
+
+Parameter values are given by name in `at`; what is left out keeps its start value. Each call builds
+the model anew; to evaluate many points, hold an `Objective`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from solver.check import Certificate, ErrorCurve, certify, error_curve
+from solver.errors import InvalidExperiment, Problem
+from solver.experiment import Experiment
+from solver.kernels import Array
+from solver.march import Pulse
+from solver.objective import Objective, no_pulse
+from solver.observe import interpolation, observe
+from solver.validation import validate, validate_for_data
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Temperatures (times, places) of the whole bar."""
+
+    x: Array
+    t: Array
+    temperatures: Array
+
+
+def theta_at(objective: Objective, at: Values | None) -> Array:
+    """The parameter vector with the values of `at`, start values elsewhere.
+
+    Raises InvalidExperiment for a name that is no unknown.
+    """
+    named = dict(zip(objective.parameters.names, objective.parameters.start, strict=True))
+    for name in at or {}:
+        if name not in named:
+            detail = f"{name!r} is not an unknown of the document; those are {', '.join(named)}"
+            raise InvalidExperiment(Problem(("at", name), "unknown_parameter", detail))
+    values = np.array(list((named | dict(at or {})).values()), dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InvalidExperiment(Problem(("at",), "not_finite", "values must be finite numbers"))
+    return values
+
+
+def simulate(
+    experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse
+) -> tuple[Array, ...]:
+    """Temperatures at every sensor's times (or every step), sensor by sensor."""
+    validate(experiment)
+    observation = observe(experiment, missing=True)
+    objective = Objective(experiment, observation=observation, pulse=pulse)
+    readings = objective.predict(theta_at(objective, at))
+    return tuple(readings[s] for s in observation.slices)
+
+
+def simulate_field(
+    experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse
+) -> Field:
+    """Temperatures at every node and step."""
+    validate(experiment)
+    grid = experiment.grid
+    x, t = np.tile(grid.x, grid.t.size), np.repeat(grid.t, grid.x.size)
+    objective = Objective(experiment, observation=interpolation(grid, x, t, ()), pulse=pulse)
+    field = objective.predict(theta_at(objective, at)).reshape(grid.t.size, grid.x.size)
+    return Field(grid.x, grid.t, field)
+
+
+def value_and_gradient(
+    experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse
+) -> tuple[float, dict[str, float]]:
+    """The misfit J and its gradient by name, by one forward and one adjoint march."""
+    validate_for_data(experiment)
+    objective = Objective(experiment, pulse=pulse)
+    J, gradient = objective.value_and_gradient(theta_at(objective, at))  # noqa: N806
+    return J, dict(zip(objective.parameters.names, map(float, gradient), strict=True))
+
+
+def jacobian(experiment: Experiment, at: Values | None = None) -> Array:
+    """d readings / d parameters, (readings, parameters), by tangent marches."""
+    objective = Objective(experiment)
+    return objective.jacobian(theta_at(objective, at))
+
+
+def jvp(experiment: Experiment, direction: Values, at: Values | None = None) -> Array:
+    """The derivative of the readings along `direction`, (readings,)."""
+    objective = Objective(experiment)
+    v = np.array([direction.get(name, 0.0) for name in objective.parameters.names])
+    return objective.jvp(theta_at(objective, at), v)
+
+
+def vjp(experiment: Experiment, readings_bar: Array, at: Values | None = None) -> dict[str, float]:
+    """The Jacobian's transpose times `readings_bar` (readings,), by name."""
+    objective = Objective(experiment)
+    bar = objective.vjp(theta_at(objective, at), np.asarray(readings_bar, np.float64))
+    return dict(zip(objective.parameters.names, map(float, bar), strict=True))
+
+
+@dataclass(frozen=True)
+class Check:
+    """The proof of the gradient at one point, with the finite-difference error curve."""
+
+    values: dict[str, float]
+    objective: float
+    gradient: dict[str, float]
+    certificate: Certificate
+    curve: ErrorCurve
+
+
+def check(experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Check:
+    """Prove the gradient at `at`, by default at the start values."""
+    validate_for_data(experiment)
+    objective = Objective(experiment, pulse=pulse)
+    theta = theta_at(objective, at)
+    J, gradient = objective.value_and_gradient(theta)  # noqa: N806
+    names = objective.parameters.names
+    return Check(
+        values=dict(zip(names, map(float, theta), strict=True)),
+        objective=J,
+        gradient=dict(zip(names, map(float, gradient), strict=True)),
+        certificate=certify(objective, [theta]),
+        curve=error_curve(objective, theta, gradient),
+    )
