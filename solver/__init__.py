@@ -22,6 +22,7 @@ from solver.simulate import (
     jvp,
     simulate,
     simulate_field,
+    starts,
     value_and_gradient,
     vjp,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "jvp",
     "simulate",
     "simulate_field",
+    "starts",
     "value_and_gradient",
     "vjp",
     "warm_up",

@@ -30,7 +30,7 @@ DOT_PRODUCT_GAP = 1e-11
 GRADIENT_ERROR = 1e-9
 DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
 FIRST_STEP = 1e-3
-ABOVE_NOISE = 300.0  # remainder over round-off at the smallest step
+ABOVE_NOISE = 1e4  # remainder over round-off at the smallest step
 
 ValueAndGradient = Callable[[Array], tuple[float, Array]]
 

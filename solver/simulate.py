@@ -13,7 +13,7 @@ import numpy as np
 
 from solver.check import Certificate, ErrorCurve, certify, error_curve
 from solver.errors import InvalidExperiment, Problem
-from solver.experiment import Experiment
+from solver.experiment import Experiment, unknowns
 from solver.kernels import Array
 from solver.march import Pulse
 from solver.objective import Objective, no_pulse
@@ -30,6 +30,11 @@ class Field:
     x: Array
     t: Array
     temperatures: Array
+
+
+def starts(experiment: Experiment) -> dict[str, float]:
+    """The start value of every unknown, by name."""
+    return {unknown.name: unknown.start for _, unknown in unknowns(experiment)}
 
 
 def theta_at(objective: Objective, at: Values | None) -> Array:

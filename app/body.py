@@ -1,0 +1,50 @@
+"""The body of a request: its type, its size and its patience, checked while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import Request
+
+
+class NotJsonType(Exception):
+    """The content type or encoding is not plain JSON."""
+
+
+class BodyTooLarge(Exception):
+    """More bytes than the limit, announced or sent."""
+
+
+class BodyTooSlow(Exception):
+    """The client took too long."""
+
+
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
+    """The body as bytes. Raises NotJsonType, BodyTooLarge or BodyTooSlow, and stops reading then."""
+    _require_json(request)
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
+        raise BodyTooLarge(f"the body has {announced[:20]} bytes, the limit is {limit}")
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise BodyTooSlow(f"the body took longer than {seconds:g} s") from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(f"the body is larger than the limit of {limit} bytes")
+    return bytes(body)
+
+
+def _require_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise NotJsonType("the content type must be application/json")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise NotJsonType("send the body without a content encoding")

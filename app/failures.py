@@ -1,0 +1,83 @@
+"""Which exception becomes which HTTP answer; always `application/problem+json`, never an echo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from app.body import BodyTooLarge, BodyTooSlow, NotJsonType
+from app.problems import ProblemDetails, problem_details
+from app.strict_json import NotJson
+from app.work import Overloaded, TimeUp
+from solver import InvalidExperiment, TrialError
+
+log = logging.getLogger("kappafit")
+
+Answer = tuple[ProblemDetails, dict[str, str]]
+
+
+def install(app: FastAPI) -> None:
+    """Give `app` an answer to every failure."""
+    for kind, answer in ANSWERS.items():
+        app.add_exception_handler(kind, _handler(answer))
+
+
+def _handler(answer: Callable[[Request, Exception], Answer]) -> Callable[..., Response]:
+    def handle(request: Request, error: Exception) -> Response:
+        details, headers = answer(request, error)
+        body = details.model_copy(update={"instance": request.url.path[:200]})
+        return Response(
+            body.model_dump_json(exclude_none=True, ensure_ascii=True),
+            details.status,
+            headers,
+            "application/problem+json",
+        )
+
+    return handle
+
+
+def _invalid(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, InvalidExperiment)
+    detail = f"{len(error.problems)} problem(s) in the document; see errors"
+    return problem_details(422, "The document cannot be meant", detail, error.problems), {}
+
+
+def _no_answer(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, TrialError)
+    return problem_details(422, "The model has no answer", str(error), (error.problem,)), {}
+
+
+def _simple(status: int, title: str, headers: dict[str, str] | None = None) -> Callable[..., Answer]:
+    def answer(_: Request, error: Exception) -> Answer:
+        return problem_details(status, title, str(error) or title), headers or {}
+
+    return answer
+
+
+def _http(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, HTTPException)
+    details = problem_details(error.status_code, str(error.detail), str(error.detail))
+    return details, dict(error.headers or {})
+
+
+def _unexpected(request: Request, error: Exception) -> Answer:
+    log.error("unexpected failure of %s", request.url.path, exc_info=error)
+    detail = "an error of the service, not of your document; it has been logged"
+    return problem_details(500, "Internal error", detail), {}
+
+
+ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
+    InvalidExperiment: _invalid,
+    TrialError: _no_answer,
+    NotJson: _simple(400, "Not JSON"),
+    NotJsonType: _simple(415, "Send JSON"),
+    BodyTooLarge: _simple(413, "The body is too large"),
+    BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
+    Overloaded: _simple(503, "Too many requests are waiting", {"Retry-After": "2"}),
+    TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
+    HTTPException: _http,
+    Exception: _unexpected,
+}

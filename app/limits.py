@@ -1,0 +1,57 @@
+"""What one document may ask for, estimated from its numbers before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from solver import Problem
+from solver.march import DIRECTIONS, MEMORY
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on cells x steps (the time of one march), memory, and unknowns."""
+
+    cell_steps: int = 2_000_000_000
+    bytes: int = 8 * 2**30
+    unknowns: int = 2_000
+
+
+def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
+    """What in a document is beyond the limits. Python integers throughout: they do not wrap."""
+    cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
+    if cells * steps > limits.cell_steps:
+        detail = (
+            f"{cells} cells x {steps} steps are {cells * steps} cell-steps, beyond the limit of "
+            f"{limits.cell_steps}: take fewer cells or steps"
+        )
+        yield Problem(("bar", "cells"), "problem_too_large", detail)
+    if unknowns > limits.unknowns:
+        detail = f"{unknowns} unknowns are beyond the limit of {limits.unknowns}"
+        yield Problem((), "problem_too_large", detail)
+    needed = estimated_bytes(document, unknowns)
+    if needed > limits.bytes:
+        detail = (
+            f"this needs about {needed // 2**20} MiB, beyond the limit of "
+            f"{limits.bytes // 2**20} MiB: take fewer steps, cells, sources or readings"
+        )
+        yield Problem(("time", "steps"), "problem_too_large", detail)
+
+
+def estimated_bytes(document: Any, unknowns: int) -> int:
+    """Memory of a calibration: coefficients and readings, each with its tangents; interpolation."""
+    cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
+    loads = len(document.source) + 2
+    columns = 1 + min(unknowns, DIRECTIONS)
+    readings = sum(
+        steps + 1 if sensor.times is None else len(sensor.times) for sensor in document.sensors
+    )
+    nodes = min(2 * len(document.sensors), cells + 1)
+    coefficients = cells * (3 + loads) + steps * loads
+    field = (steps + 1) * nodes
+    interpolation = 16 * readings  # four weights with row, column and sorting space
+    return 8 * (columns * (coefficients + field + readings) + interpolation) + min(
+        MEMORY, 8 * cells * steps
+    )

@@ -1,0 +1,5 @@
+"""The endpoints, one file for each group; add a router's line to `ROUTERS`."""
+
+from app.routes import health, pages, solve
+
+ROUTERS = (pages.router, health.router, solve.router)

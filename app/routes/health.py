@@ -1,0 +1,69 @@
+"""Is it alive, is it ready, what is it."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+import app
+import solver
+
+router = APIRouter(tags=["service"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    kappafit: str
+    python: str
+    numba: str
+    numpy: str
+    scipy: str
+    laws: list[str]
+    ends: list[str]
+    time_methods: list[str]
+
+
+@router.get("/healthz", operation_id="healthz", summary="Is the process alive")
+async def healthz() -> Alive:
+    """Touches nothing but the event loop."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Are the kernels compiled",
+    responses={503: {"description": "still warming up", "model": Alive}},
+)
+async def readyz(request: Request, response: Response) -> Alive:
+    """503 until every kernel has run once."""
+    warm = request.app.state.warm
+    if warm.done() and warm.exception() is None:
+        return Alive()
+    response.status_code = 503
+    return Alive(status="warm-up failed, see the log" if warm.done() else "warming up")
+
+
+@router.get("/version", operation_id="version", summary="What runs here")
+async def get_version() -> Version:
+    """Versions, and the registered laws, end conditions and time methods."""
+    return Version(
+        kappafit=app.__version__,
+        python=platform.python_version(),
+        numba=version("numba"),
+        numpy=version("numpy"),
+        scipy=version("scipy"),
+        laws=list(solver.LAWS),
+        ends=list(solver.BOUNDARIES),
+        time_methods=list(solver.TABLEAUX),
+    )

@@ -1,0 +1,37 @@
+"""Settings of the service, from the environment (`KAPPAFIT_...`)."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.limits import Limits
+
+
+class Settings(BaseSettings):
+    """Limits and workers of one service process."""
+
+    model_config = SettingsConfigDict(env_prefix="KAPPAFIT_")
+
+    max_body_bytes: int = Field(2_000_000, gt=0, description="larger bodies get 413")
+    max_cell_steps: int = Field(20_000_000, gt=0, description="cells x steps of one document")
+    max_bytes: int = Field(2**29, gt=0, description="estimated memory of one document")
+    max_unknowns: int = Field(1_000, gt=0, description="unknowns of one document")
+    max_field_values: int = Field(1_000_000, gt=0, description="temperatures in a field answer")
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        gt=0,
+        description="documents solved at the same time",
+    )
+    max_waiting: int = Field(64, ge=0, description="requests waiting for a worker; more get 503")
+    body_seconds: float = Field(30.0, gt=0, description="time a client has to send its body")
+    request_seconds: float = Field(60.0, gt=0, description="a request's solving time; then 503")
+
+    @property
+    def limits(self) -> Limits:
+        """What one document may ask for."""
+        return Limits(self.max_cell_steps, self.max_bytes, self.max_unknowns)
