@@ -219,7 +219,9 @@ def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
         certificate=certificate_of(c.certificate, c.names, c.certificate_note),
         fit={
             name: SensorReadings(times=times.tolist(), temperatures=fitted.tolist())
-            for name, times, fitted in zip(sensors, _present_times(c.experiment), c.fitted, strict=True)
+            for name, times, fitted in zip(
+                sensors, _present_times(c.experiment), c.fitted, strict=True
+            )
         },
         provenance=provenance,
     )
@@ -267,9 +269,7 @@ def check_answer(check: solver.Check, provenance: Provenance) -> CheckAnswer:
     )
 
 
-def simulated(
-    experiment: Experiment, readings: tuple[Array, ...]
-) -> dict[str, SensorReadings]:
+def simulated(experiment: Experiment, readings: tuple[Array, ...]) -> dict[str, SensorReadings]:
     """Computed readings by sensor."""
     times = (experiment.grid.t if s.times is None else s.times for s in experiment.sensors)
     return {

@@ -20,7 +20,7 @@ class BodyTooSlow(Exception):
 
 
 async def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The body as bytes. Raises NotJsonType, BodyTooLarge or BodyTooSlow, and stops reading then."""
+    """The body as bytes. Raises NotJsonType, BodyTooLarge or BodyTooSlow; then no more is read."""
     _require_json(request)
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:

@@ -50,7 +50,9 @@ def _no_answer(_: Request, error: Exception) -> Answer:
     return problem_details(422, "The model has no answer", str(error), (error.problem,)), {}
 
 
-def _simple(status: int, title: str, headers: dict[str, str] | None = None) -> Callable[..., Answer]:
+def _simple(
+    status: int, title: str, headers: dict[str, str] | None = None
+) -> Callable[..., Answer]:
     def answer(_: Request, error: Exception) -> Answer:
         return problem_details(status, title, str(error) or title), headers or {}
 

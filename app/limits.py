@@ -52,6 +52,5 @@ def estimated_bytes(document: Any, unknowns: int) -> int:
     coefficients = cells * (3 + loads) + steps * loads
     field = (steps + 1) * nodes
     interpolation = 16 * readings  # four weights with row, column and sorting space
-    return 8 * (columns * (coefficients + field + readings) + interpolation) + min(
-        MEMORY, 8 * cells * steps
-    )
+    trajectory = min(MEMORY, 8 * cells * steps)
+    return int(8 * (columns * (coefficients + field + readings) + interpolation) + trajectory)

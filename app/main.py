@@ -17,8 +17,9 @@ from app.routes.solve import with_document_schema
 from app.settings import Settings
 from app.work import Workers
 
-DESCRIPTION = """Temperatures measured on a heated bar in; the bar's thermal parameters out, with exact
-gradients, honest uncertainties, and a proof of both. Every example below runs as it stands."""
+DESCRIPTION = """Temperatures measured on a heated bar in; the bar's thermal parameters out, with
+exact gradients, honest uncertainties, and a proof of both. Every example below runs as it stands.
+"""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

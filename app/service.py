@@ -37,7 +37,7 @@ class Task:
 
     def gradient(self, at: At) -> answers.GradientAnswer:
         """J and its gradient."""
-        J, gradient = solver.value_and_gradient(self.experiment, at, pulse=self.pulse)  # noqa: N806
+        J, gradient = solver.value_and_gradient(self.experiment, at, pulse=self.pulse)
         return answers.GradientAnswer(
             objective=J, gradient=gradient, at=self._point(at), provenance=self._provenance()
         )

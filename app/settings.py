@@ -15,21 +15,33 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KAPPAFIT_")
 
-    max_body_bytes: int = Field(2_000_000, gt=0, description="larger bodies get 413")
-    max_cell_steps: int = Field(20_000_000, gt=0, description="cells x steps of one document")
-    max_bytes: int = Field(2**29, gt=0, description="estimated memory of one document")
-    max_unknowns: int = Field(1_000, gt=0, description="unknowns of one document")
-    max_field_values: int = Field(1_000_000, gt=0, description="temperatures in a field answer")
+    max_body_bytes: int = Field(default=2_000_000, gt=0, description="larger bodies get 413")
+    max_cell_steps: int = Field(
+        default=20_000_000, gt=0, description="cells x steps of one document"
+    )
+    max_bytes: int = Field(default=2**29, gt=0, description="estimated memory of one document")
+    max_unknowns: int = Field(default=1_000, gt=0, description="unknowns of one document")
+    max_field_values: int = Field(
+        default=1_000_000, gt=0, description="temperatures in a field answer"
+    )
     workers: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        default_factory=lambda: (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        ),
         gt=0,
         description="documents solved at the same time",
     )
-    max_waiting: int = Field(64, ge=0, description="requests waiting for a worker; more get 503")
-    body_seconds: float = Field(30.0, gt=0, description="time a client has to send its body")
-    request_seconds: float = Field(60.0, gt=0, description="a request's solving time; then 503")
+    max_waiting: int = Field(
+        default=64, ge=0, description="requests waiting for a worker; more get 503"
+    )
+    body_seconds: float = Field(
+        default=30.0, gt=0, description="time a client has to send its body"
+    )
+    request_seconds: float = Field(
+        default=60.0, gt=0, description="a request's solving time; then 503"
+    )
 
     @property
     def limits(self) -> Limits:

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: UTF-8, no NaN or Infinity, no duplicate keys, bounded depth and digits."""
+"""JSON as RFC 8259 has it: UTF-8, no NaN or Infinity, no key twice, bounded depth and digits."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from solver.boundary import Boundary
-from solver.curves import Curve, resolve, unknown_fields
+from solver.curves import resolve, unknown_fields
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment, Grid, curves_of, unknowns
 from solver.kernels import Array
@@ -120,8 +120,8 @@ class Assembly:
         kappa = values[DIFFUSIVITY]
         return Coefficients(
             bands=self.stencil * kappa[self.states],
-            profiles=self._stack([self._profile(load, values) for load in self.loads]),
-            histories=self._by_stage([values[load.history] for load in self.loads]),
+            profiles=self._profiles(values) if self.wants_profiles else self._known_profiles,
+            histories=self._histories(values) if self.wants_histories else self._known_histories,
             initial=values[INITIAL][self.states],
         )
 
@@ -186,11 +186,11 @@ class Assembly:
     @cached_property
     def stencil(self) -> Array:
         """The second difference D as bands (3, N), with its end rows."""
-        D = np.empty((3, self.grid.x.size))  # noqa: N806 - the operator's name
+        D = np.empty((3, self.grid.x.size))
         D[:] = np.array([[1.0], [-2.0], [1.0]]) / self.grid.dx**2
         D[2, 0] *= 2.0  # the ghost node beyond a free end mirrors the node inside
         D[0, -1] *= 2.0
-        D = D[:, self.states].copy()  # noqa: N806
+        D = D[:, self.states].copy()
         D[0, 0] = D[2, -1] = 0.0  # nothing beyond; a pinned neighbour comes in as a load
         return D
 
@@ -225,12 +225,26 @@ class Assembly:
                 loads.append(Load(end.place, None, node - self.states.start, node, w0, w1))
         return tuple(loads)
 
+    @cached_property
+    def _known_profiles(self) -> Array:
+        return self._profiles(self._known)
+
+    @cached_property
+    def _known_histories(self) -> Array:
+        return self._histories(self._known)
+
+    def _profiles(self, values: Values) -> Array:
+        return self._stack([self._profile(load, values) for load in self.loads])
+
+    def _histories(self, values: Values) -> Array:
+        return self._by_stage([values[load.history] for load in self.loads])
+
     def _profile(self, load: Load, values: Values) -> Array:
         if load.profile is not None:
             return values[load.profile][self.states]
-        kappa = values[DIFFUSIVITY]
-        profile = np.zeros(self._size, kappa.dtype)
-        profile[load.row] = load.w0 + load.w1 * kappa[load.node]
+        kappa = values[DIFFUSIVITY][load.node] if load.w1 else 0.0
+        profile = np.zeros(self._size, np.result_type(kappa, np.float64))
+        profile[load.row] = load.w0 + load.w1 * kappa
         return profile
 
     def _profile_dot(self, load: Load, values_dot: Values, kappa_dot: Array) -> Array:
@@ -242,7 +256,7 @@ class Assembly:
 
     @cached_property
     def _size(self) -> int:
-        return self.states.stop - self.states.start
+        return int(self.states.stop - self.states.start)
 
     def _stack(self, profiles: list[Array], *directions: int) -> Array:
         return np.array(profiles) if profiles else np.zeros((0, self._size, *directions))
@@ -263,4 +277,3 @@ class Assembly:
                 "it must be positive everywhere on the bar"
             )
             raise TrialError(DIFFUSIVITY, "diffusivity_not_positive", detail)
-

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from solver.check import Certificate, certify, displaced
 from solver.errors import TrialError
 from solver.experiment import Experiment
@@ -109,5 +108,3 @@ def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Cert
         return certify(objective, [start, displaced(objective, theta)]), ""
     except TrialError as error:
         return certify(objective, [start]), f"at the start only: {error}"
-
-

@@ -114,4 +114,4 @@ def unknown_fields(curve: Any) -> dict[str, Unknown]:
 def resolve(curve: AnyCurve, values: Mapping[str, Any]) -> AnyCurve:
     """The curve with the value of NAME in the place of each unknown NAME."""
     changes = {name: values[unknown.name] for name, unknown in unknown_fields(curve).items()}
-    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]
+    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # curves are dataclasses

@@ -1,9 +1,9 @@
 """What can go wrong, as values that say where and what to do.
 
-    SolverError
-    ├── InvalidExperiment   the description makes no sense; one `Problem` per place
-    ├── TrialError          the model has no answer at these parameter values (an optimiser steps back)
-    └── Cancelled           the caller's pulse asked the march to stop
+SolverError
+├── InvalidExperiment   the description makes no sense; one `Problem` per place
+├── TrialError          the model has no answer at these parameter values (an optimiser steps back)
+└── Cancelled           the caller's pulse asked the march to stop
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def evaluate(tree: ast.expr, variable: str, s: Array) -> Array:
 
 def _value(node: ast.AST, names: dict[str, Any]) -> Any:
     match node:
-        case ast.Constant(value=number):
+        case ast.Constant(value=int() | float() as number):
             return np.float64(number)  # a NumPy scalar: an overflow is inf, not an exception
         case ast.Name(id=name):
             return names[name]
@@ -105,7 +105,9 @@ def _refuse_unlisted(node: ast.AST, variable: str) -> None:
         case ast.BinOp() | ast.UnaryOp() | ast.Load() | ast.operator() | ast.unaryop():
             if isinstance(node, ast.operator | ast.unaryop) and type(node) not in OPERATORS:
                 raise ValueError(f"the operator {type(node).__name__} is not part of the grammar")
-            operands = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.Name)]
+            operands = [
+                child for child in ast.iter_child_nodes(node) if isinstance(child, ast.Name)
+            ]
             _refuse_bare_functions(operands)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             _refuse_bare_functions([argument])

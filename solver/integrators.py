@@ -23,7 +23,7 @@ class Tableau:
     rows: tuple[tuple[float, ...], ...]
 
     @property
-    def A(self) -> Array:  # noqa: N802 - the matrix's name in the literature
+    def A(self) -> Array:
         """The square matrix, shape (stages, stages)."""
         stages = len(self.rows)
         return np.array([row + (0.0,) * (stages - len(row)) for row in self.rows])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,13 +45,13 @@ class Coefficients:
     histories: Array
     initial: Array
 
-    def astype(self, dtype: np.dtype) -> Coefficients:  # type: ignore[type-arg]
+    def astype(self, dtype: Any) -> Coefficients:
         """All arrays contiguous and of one dtype, so that the kernels meet few signatures."""
         parts = (self.bands, self.profiles, self.histories, self.initial)
         return Coefficients(*(np.ascontiguousarray(part, dtype) for part in parts))
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """The common dtype: complex128 when any array is complex."""
         return np.result_type(self.bands, self.profiles, self.histories, self.initial, np.float64)
 

@@ -1,5 +1,4 @@
-r"""The misfit J(theta), its gradient, and the products of its Jacobian: the one place where the chain
-is composed.
+r"""The misfit J(theta), its gradient and Jacobian products: where the chain is composed.
 
     theta -> curves -> coefficients -> field at the read nodes -> readings y -> r = (y - d) / sigma
 
@@ -12,6 +11,7 @@ order, and in reverse order. All derivatives are exact for the discrete scheme.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,27 +36,40 @@ class Parameters:
 
     unknowns: tuple[Unknown, ...]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(u.name for u in self.unknowns)
 
-    @property
+    @cached_property
     def start(self) -> Array:
         """Where the search starts, (p,)."""
         return np.array([u.start for u in self.unknowns], dtype=np.float64)
 
-    @property
+    @cached_property
     def lower(self) -> Array:
         """Lower bounds, (p,)."""
         return np.array([u.lower for u in self.unknowns], dtype=np.float64)
 
-    @property
+    @cached_property
     def upper(self) -> Array:
         """Upper bounds, (p,)."""
         return np.array([u.upper for u in self.unknowns], dtype=np.float64)
 
-    @property
+    @cached_property
+    def magnitudes(self) -> Array:
+        """Typical sizes, (p,): |start|, else the width of the bounds, else 1."""
+        width = self.upper - self.lower
+        return np.where(
+            self.start != 0.0, np.abs(self.start), np.where(np.isfinite(width), width, 1.0)
+        )
+
+    def sizes(self, theta: Array) -> Array:
+        """What a relative change is relative to, (p,): max(|theta|, |start|), never zero."""
+        sizes = np.maximum(np.abs(theta), np.abs(self.start))
+        return np.where(sizes > 0.0, sizes, self.magnitudes)
+
+    @cached_property
     def logarithmic(self) -> Array:
         """Which are searched for in the logarithm, (p,) bool."""
         return np.array([u.scale == "log" for u in self.unknowns], dtype=bool)
@@ -107,6 +120,11 @@ class Objective:
         """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
         return (self.predict(theta) - self.data) * self.weights
 
+    def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
+        """r (M,) and R = dr/dtheta (M, p), by one tangent march for up to `DIRECTIONS` unknowns."""
+        y, jacobian = self._push_forward_in_chunks(theta, np.eye(theta.size))
+        return (y - self.data) * self.weights, jacobian * self.weights[:, None]
+
     def value(self, theta: Array) -> float:
         """J = r^T r."""
         r = self.residuals(theta)
@@ -124,9 +142,8 @@ class Objective:
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
         columns = directions.reshape(theta.size, -1)
-        chunks = [columns[:, j : j + DIRECTIONS] for j in range(0, columns.shape[1], DIRECTIONS)]
-        out = np.hstack([self._push_forward(theta, chunk) for chunk in chunks])
-        return out.reshape(-1, *directions.shape[1:])
+        y_dot = self._push_forward_in_chunks(theta, columns)[1]
+        return y_dot.reshape(-1, *directions.shape[1:])
 
     def vjp(self, theta: Array, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
@@ -138,17 +155,27 @@ class Objective:
         """dy/dtheta (M, p), by tangent marches."""
         return self.jvp(theta, np.eye(theta.size))
 
-    def _push_forward(self, theta: Array, directions: Array) -> Array:
+    def _push_forward_in_chunks(self, theta: Array, directions: Array) -> tuple[Array, Array]:
+        """Readings y (M,) and their derivatives (M, q) along `directions` (p, q)."""
+        starts = range(0, directions.shape[1], DIRECTIONS)
+        parts = [self._push_forward(theta, directions[:, j : j + DIRECTIONS]) for j in starts]
+        if not parts:
+            return self.predict(theta), np.zeros((self.data.size, 0))
+        return parts[0][0], np.hstack([y_dot for _, y_dot in parts])
+
+    def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         values = self.assembly.values(theta)
         values_dot = self.assembly.values_dot(theta, directions)
         q = directions.shape[1]
-        _, marched_dot = self._march.tangent(
+        marched, marched_dot = self._march.tangent(
             self.assembly.coefficients(values), self.assembly.coefficients_dot(values_dot, q)
         )
-        field_dot = np.zeros((self.experiment.grid.steps + 1, self.observation.nodes.size, q))
+        field = self._field(values, marched)
+        field_dot = np.zeros((*field.shape, q))
         field_dot[:, self._marched] = marched_dot
         self.assembly.set_pinned(values_dot, field_dot, self.observation.nodes)
-        return self._finite(self.observation.apply(field_dot))
+        y, y_dot = self.observation.apply(field), self.observation.apply(field_dot)
+        return self._finite(y), self._finite(y_dot)
 
     def _pull_back(self, theta: Array, coefficients: Coefficients, readings_bar: Array) -> Array:
         field_bar = self.observation.transpose(readings_bar)
@@ -184,7 +211,9 @@ def _data(experiment: Experiment) -> tuple[Array, Array]:
     d, weights = [np.zeros(0)], [np.zeros(0)]
     for sensor in experiment.sensors:
         if sensor.temperatures is not None:
-            sigma = np.broadcast_to(1.0 if sensor.sigma is None else sensor.sigma, sensor.present.shape)
+            sigma = np.broadcast_to(
+                1.0 if sensor.sigma is None else sensor.sigma, sensor.present.shape
+            )
             d.append(sensor.temperatures[sensor.present])
             weights.append(1.0 / sigma[sensor.present])
     return np.concatenate(d), np.concatenate(weights)

@@ -9,6 +9,7 @@ of the field is ``H^T y_bar``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -45,7 +46,7 @@ def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
     x = np.concatenate([x for x, _ in blocks]) if blocks else np.zeros(0)
     t = np.concatenate([t for _, t in blocks]) if blocks else np.zeros(0)
     ends = np.cumsum([0, *(x.size for x, _ in blocks)])
-    slices = tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    slices = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
     return interpolation(grid, x, t, slices)
 
 

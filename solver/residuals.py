@@ -13,9 +13,9 @@ from solver.kernels import Array
 class SensorResiduals:
     """One sensor's residuals: rms in K, lag-one autocorrelation, effective sample size.
 
-    The effective sample size is that of independent readings as informative about a mean as these;
-    far below `readings`, the model misses something and standard errors are too small. Autocorrelation
-    and effective size are NaN below four readings, or where the residuals do not vary.
+    The effective sample size is that of independent readings as informative about a mean as
+    these; far below `readings`, the model misses something and standard errors are too small.
+    Autocorrelation and effective size are NaN below four readings, or where nothing varies.
     """
 
     readings: int

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lstsq
 from scipy.optimize import minimize
 
 from solver.errors import TrialError
@@ -31,6 +31,7 @@ from solver.objective import Objective
 STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the estimate
 COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
+FIRST_DAMPING = 1e-3
 MAX_REJECTIONS = 60
 
 STATUSES = {
@@ -69,19 +70,13 @@ Report = Callable[[Iteration], None]
 Method = Callable[[Objective, int, Report], Search]
 
 
-def magnitudes(start: Array, lower: Array, upper: Array) -> Array:
-    """The typical size of each parameter: |start|, else the width of its bounds, else 1."""
-    width = np.where(np.isfinite(upper - lower), upper - lower, 1.0)
-    return np.where(start != 0.0, np.abs(start), width)
-
-
 class Scaling:
     """The map between the user's theta and the internal z, and its slope."""
 
     def __init__(self, objective: Objective) -> None:
         p = objective.parameters
         self._log = p.logarithmic
-        self._size = magnitudes(p.start, p.lower, p.upper)
+        self._size = p.magnitudes
         self.start = self.to_z(p.start)
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
 
@@ -104,53 +99,46 @@ class Scaling:
 def levenberg_marquardt(objective: Objective, max_iterations: int, report: Report) -> Search:
     """Least squares with the exact Jacobian; see the module's text."""
     scaling = Scaling(objective)
-    lower, upper = scaling.lower, scaling.upper
-    weights = objective.weights[:, None]
 
-    def residuals(z: Array) -> Array:
-        return objective.residuals(scaling.to_theta(z))
-
-    def jacobian(z: Array) -> Array:
+    def linearise(z: Array) -> _Linearisation:
         theta = scaling.to_theta(z)
-        return objective.jacobian(theta) * weights * scaling.slope(theta)
+        r, R = objective.residuals_and_jacobian(theta)
+        return _Linearisation(z, r, R * scaling.slope(theta))
 
-    z = scaling.start
-    r, R = residuals(z), jacobian(z)  # noqa: N806 - the Jacobian of r
-    D = _column_norms(R)  # noqa: N806 - Moré's scaling
-    damping, history = 1e-3, [_iteration(0, z, r, R, scaling)]
+    here = linearise(scaling.start)
+    D = _column_norms(here.R)
+    damping, status, history = FIRST_DAMPING, "max_iterations", [here.iteration(0, scaling)]
     report(history[0])
-    status = "max_iterations"
     while len(history) <= max_iterations:
-        free = _free(z, R.T @ r, lower, upper)
-        if _stationary(R[:, free], r):
+        free = _free(here, scaling)
+        if _stationary(here.R[:, free], here.r):
             status = "converged"
             break
-        growth, moved = 2.0, False
+        growth = 2.0
         for _ in range(MAX_REJECTIONS):
-            trial = np.clip(z + _damped_step(R, r, D, damping, free), lower, upper)
-            small = np.linalg.norm(D * (trial - z)) <= STEP_TOLERANCE * np.linalg.norm(D * z)
-            predicted = r @ r - np.sum((r + R @ (trial - z)) ** 2)
-            attempt = _attempt(residuals, jacobian, trial, r)
-            if attempt is not None:
-                moved, ratio = True, (r @ r - attempt[0] @ attempt[0]) / max(predicted, 1e-300)
-                damping *= max(1 / 3, 1 - (2 * min(ratio, 2.0) - 1) ** 3)
+            step = _damped_step(here, D, damping, free)
+            trial = np.clip(here.z + step, scaling.lower, scaling.upper)
+            moved = np.linalg.norm(D * (trial - here.z))
+            small = bool(moved <= STEP_TOLERANCE * np.linalg.norm(D * here.z))
+            there = _try(linearise, trial)
+            if (there is not None and there.J < here.J) or small:
                 break
-            if small:
-                break
-            damping, growth = damping * growth, growth * 2.0
-        if attempt is None:
+            damping, growth = damping * growth, 2.0 * growth
+        if there is None or not there.J < here.J:
             status = "converged" if small else "stalled"
             break
-        reduced = r @ r - attempt[0] @ attempt[0]
-        settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * (r @ r)
-        z, (r, R) = trial, attempt  # noqa: N806
-        D = np.maximum(D, _column_norms(R))  # noqa: N806
-        history.append(_iteration(len(history), z, r, R, scaling))
+        predicted = here.J - float(np.sum((here.r + here.R @ (trial - here.z)) ** 2))
+        reduced = here.J - there.J
+        ratio = min(reduced / max(predicted, np.finfo(float).tiny), 2.0)
+        damping *= max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
+        settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
+        here, D = there, np.maximum(D, _column_norms(there.R))
+        history.append(here.iteration(len(history), scaling))
         report(history[-1])
         if small or settled:
             status = "converged"
             break
-    return Search(scaling.to_theta(z), status, "levenberg-marquardt", tuple(history))
+    return Search(scaling.to_theta(here.z), status, "levenberg-marquardt", tuple(history))
 
 
 def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
@@ -167,12 +155,12 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
     def value_and_gradient(z: Array) -> tuple[float, Array]:
         theta = scaling.to_theta(z)
         try:
-            J, gradient = objective.value_and_gradient(theta)  # noqa: N806
+            J, gradient = objective.value_and_gradient(theta)
         except TrialError:
             away = z - best.z
             steepness = (1.0 + abs(best.value)) / max(float(away @ away), 1e-300)
             return best.value + steepness * float(away @ away), 2.0 * steepness * away
-        J, gradient = J / unit, gradient * scaling.slope(theta) / unit  # noqa: N806
+        J, gradient = J / unit, gradient * scaling.slope(theta) / unit
         if J < best.value:
             best.value, best.z, best.gradient = J, z.copy(), gradient
         return J, gradient
@@ -185,7 +173,7 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
 
     value_and_gradient(scaling.start)
     accepted(scaling.start)
-    result = minimize(
+    result = minimize(  # type: ignore[call-overload]  # the stubs do not take jac=True in 1.17
         value_and_gradient,
         scaling.start,
         jac=True,
@@ -198,7 +186,9 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
     status = "max_iterations" if result.status == 1 else "converged"
     projected = best.z - np.clip(best.z - best.gradient, scaling.lower, scaling.upper)
     if result.status == 2 and np.abs(projected).max() > 1e-6 * max(best.value, 1e-12):
-        status = "stalled"  # an abnormal end of the line search is convergence only where it is flat
+        status = (
+            "stalled"  # an abnormal end of the line search is convergence only where it is flat
+        )
     return Search(scaling.to_theta(best.z), status, "l-bfgs-b", tuple(history))
 
 
@@ -215,43 +205,52 @@ class _Best:
     gradient: Array
 
 
-def _attempt(
-    residuals: Callable[[Array], Array], jacobian: Callable[[Array], Array], z: Array, r: Array
-) -> tuple[Array, Array] | None:
-    """Residuals and Jacobian at z when J falls there, else None."""
+@dataclass(frozen=True)
+class _Linearisation:
+    """Residuals r and their Jacobian R at internal variables z."""
+
+    z: Array
+    r: Array
+    R: Array
+
+    @cached_property
+    def J(self) -> float:
+        return float(self.r @ self.r)
+
+    def iteration(self, number: int, scaling: Scaling) -> Iteration:
+        norm = float(np.linalg.norm(2.0 * self.R.T @ self.r))
+        return Iteration(number, self.J, norm, scaling.to_theta(self.z))
+
+
+def _try(linearise: Callable[[Array], _Linearisation], z: Array) -> _Linearisation | None:
     try:
-        trial = residuals(z)
-        return (trial, jacobian(z)) if trial @ trial < r @ r else None
+        return linearise(z)
     except TrialError:
         return None
 
 
-def _damped_step(R: Array, r: Array, D: Array, damping: float, free: Array) -> Array:  # noqa: N803
+def _damped_step(here: _Linearisation, D: Array, damping: float, free: Array) -> Array:
     step = np.zeros(D.shape)
-    scaled = R[:, free] / D[free]
+    scaled = here.R[:, free] / D[free]
     stacked = np.vstack([scaled, np.sqrt(damping) * np.eye(scaled.shape[1])])
-    solution = lstsq(stacked, np.concatenate([-r, np.zeros(scaled.shape[1])]), check_finite=False)
-    step[free] = solution[0] / D[free]
+    rhs = np.concatenate([-here.r, np.zeros(scaled.shape[1])])
+    step[free] = np.linalg.lstsq(stacked, rhs)[0] / D[free]
     return step
 
 
-def _free(z: Array, slope: Array, lower: Array, upper: Array) -> Array:
+def _free(here: _Linearisation, scaling: Scaling) -> Array:
     """Which variables do not press against a bound."""
-    return ~(((z <= lower) & (slope > 0)) | ((z >= upper) & (slope < 0)))
+    slope = here.R.T @ here.r
+    low, high = here.z <= scaling.lower, here.z >= scaling.upper
+    return np.asarray(~((low & (slope > 0)) | (high & (slope < 0))))
 
 
-def _stationary(R: Array, r: Array) -> bool:  # noqa: N803
+def _stationary(R: Array, r: Array) -> bool:
     """Whether the residuals are orthogonal to every column."""
     reach = np.linalg.norm(R, axis=0) * np.linalg.norm(r)
     return bool(np.all(np.abs(R.T @ r) <= COSINE_TOLERANCE * reach))
 
 
-def _column_norms(R: Array) -> Array:  # noqa: N803
+def _column_norms(R: Array) -> Array:
     norms = np.linalg.norm(R, axis=0)
     return np.where(norms > 0.0, norms, 1.0)
-
-
-def _iteration(number: int, z: Array, r: Array, R: Array, scaling: Scaling) -> Iteration:  # noqa: N803
-    return Iteration(
-        number, float(r @ r), float(np.linalg.norm(2.0 * R.T @ r)), scaling.to_theta(z)
-    )

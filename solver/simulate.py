@@ -82,7 +82,7 @@ def value_and_gradient(
     """The misfit J and its gradient by name, by one forward and one adjoint march."""
     validate_for_data(experiment)
     objective = Objective(experiment, pulse=pulse)
-    J, gradient = objective.value_and_gradient(theta_at(objective, at))  # noqa: N806
+    J, gradient = objective.value_and_gradient(theta_at(objective, at))
     return J, dict(zip(objective.parameters.names, map(float, gradient), strict=True))
 
 
@@ -122,7 +122,7 @@ def check(experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no
     validate_for_data(experiment)
     objective = Objective(experiment, pulse=pulse)
     theta = theta_at(objective, at)
-    J, gradient = objective.value_and_gradient(theta)  # noqa: N806
+    J, gradient = objective.value_and_gradient(theta)
     names = objective.parameters.names
     return Check(
         values=dict(zip(names, map(float, theta), strict=True)),

@@ -21,7 +21,6 @@ from solver.experiment import Experiment, Sensor
 from solver.kernels import Array
 from solver.objective import Objective
 from solver.observe import interpolation, reading_times
-from solver.search import magnitudes
 
 CONFIDENCE = 0.95
 RANK_TOLERANCE = 1e-11  # relative singular value below which a direction moves no reading at all
@@ -69,10 +68,8 @@ def quantify(objective: Objective, theta: Array) -> Uncertainty:
     """Uncertainties and verdict at an estimate."""
     p = objective.parameters
     names = p.names
-    r = objective.residuals(theta)
-    R = objective.jacobian(theta) * objective.weights[:, None]  # noqa: N806
-    sizes = np.maximum(np.abs(theta), np.abs(p.start))
-    sizes = np.where(sizes > 0.0, sizes, magnitudes(p.start, p.lower, p.upper))
+    r, R = objective.residuals_and_jacobian(theta)
+    sizes = p.sizes(theta)
     freedom = r.size - theta.size
     estimated = not _sigma_given(objective.experiment)
     s = float(np.sqrt(r @ r / freedom)) if estimated and freedom > 0 else 1.0
@@ -104,7 +101,7 @@ def _sigma_given(experiment: Experiment) -> bool:
     return any(sensor.sigma is not None for sensor in experiment.sensors if sensor.present.any())
 
 
-def _covariance(S: Array) -> tuple[Array, Array]:  # noqa: N803 - the scaled Jacobian
+def _covariance(S: Array) -> tuple[Array, Array]:
     """(S^T S)^-1 on the directions that the data see, and which columns lie in the others."""
     _, values, vectors = np.linalg.svd(S, full_matrices=False)
     seen = values > RANK_TOLERANCE * values.max(initial=0.0)
@@ -143,7 +140,7 @@ def _intervals(theta: Array, errors: Array, quantile: float, logarithmic: Array)
 
 
 def _identifiability(
-    objective: Objective, theta: Array, names: tuple[str, ...], S: Array, s: float  # noqa: N803
+    objective: Objective, theta: Array, names: tuple[str, ...], S: Array, s: float
 ) -> Identifiability:
     _, values, vectors = np.linalg.svd(S, full_matrices=False)
     seen = values[-1] > RANK_TOLERANCE * values[0]
@@ -168,7 +165,7 @@ def _advice(
     objective: Objective,
     theta: Array,
     names: tuple[str, ...],
-    S: Array,  # noqa: N803
+    S: Array,
     s: float,
     direction: Array,
     worst: float,
@@ -185,7 +182,9 @@ def _advice(
         if j != leader and abs(direction[j]) > 0.02 and (alike[j] or abs(direction[j]) > 0.3)
     ]
     if partners:
-        together = "trade off against each other" if len(partners) == 1 else "make up for each other"
+        together = (
+            "trade off against each other" if len(partners) == 1 else "make up for each other"
+        )
         named = [names[j] for j in sorted((leader, *partners))]
         words = [f"{', '.join(named[:-1])} and {named[-1]} {together}:"]
         changes = [_change(names[j], min(worst, 1e3) * direction[j]) for j in (leader, *partners)]
@@ -203,10 +202,8 @@ def _change(name: str, relative: float) -> str:
     return f"{'raising' if relative > 0 else 'lowering'} {name} by {100 * abs(relative):.2g} %"
 
 
-def _further_sensor(
-    objective: Objective, theta: Array, S: Array, s: float, worst: float  # noqa: N803
-) -> str:
-    """Where one more sensor, read and as noisy as the best read one, would narrow the worst most."""
+def _further_sensor(objective: Objective, theta: Array, S: Array, s: float, worst: float) -> str:
+    """Where one more sensor, read and as noisy as the best read one, would help most."""
     experiment, grid = objective.experiment, objective.experiment.grid
     model = max(experiment.sensors, key=lambda sensor: int(sensor.present.sum()))
     times = reading_times(model, grid)[model.present]
@@ -218,10 +215,10 @@ def _further_sensor(
         return NO_PLACE
     x, t = np.repeat(places, times.size), np.tile(times, places.size)
     further = Objective(experiment, observation=interpolation(grid, x, t, ()))
-    sizes = np.maximum(np.abs(theta), np.abs(objective.parameters.start))
+    sizes = objective.parameters.sizes(theta)
     try:
         weights = _weights_like(model, further.predict(theta))
-        gained = further.jacobian(theta) * weights[:, None] * np.where(sizes > 0.0, sizes, 1.0)
+        gained = further.jacobian(theta) * weights[:, None] * sizes
     except TrialError:
         return NO_PLACE
     now = S.T @ S
@@ -241,7 +238,7 @@ def _further_sensor(
 
 
 def _weights_like(model: Sensor, y: Array) -> Array:
-    """1 / sigma of readings `y` with the model sensor's noise: a fraction of the reading, or a level.
+    """1 / sigma of readings `y` as noisy as the model sensor's: by a fraction, or by a level.
 
     It is a fraction when the given sigmas follow the readings more closely than they keep to one
     value.

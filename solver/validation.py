@@ -182,7 +182,9 @@ def _curves(experiment: Experiment) -> Iterator[Problem]:
         wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
         if wild.size:
             k = int(wild[0])
-            detail = f"the value at {s[k]:g} is {values[k]:g}; it must be finite, within +-{LARGEST:g}"
+            detail = (
+                f"the value at {s[k]:g} is {values[k]:g}; it must be finite, within +-{LARGEST:g}"
+            )
             yield Problem(place, "not_finite", detail)
         elif place == ("material", "diffusivity"):
             yield from _positive(place, curve, s, values)

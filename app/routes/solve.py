@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from app.answers import Answer, CheckAnswer, GradientAnswer, SimulationAnswer
 from app.body import read_body
-from app.document import Document
 from app.examples import example
 from app.problems import ProblemDetails
+from app.schema import Document
 from app.service import Task, read_at
 
 router = APIRouter(prefix="/v1", tags=["experiments"])

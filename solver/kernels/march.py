@@ -4,10 +4,10 @@ The semi-discrete bar is ``u' = K u + S^T h(t)``: K tridiagonal, ``S`` (P, N) th
 drives it (sources and ends alike), ``h`` their histories. The kernels know no law, no end
 condition and no method by name; all of that stands in K, S, h and the tableau A.
 
-Forward. With stages i = 1..s, F_j = K Y_j + S^T h_j and u_{k+1} = Y_s (stiffly accurate: the last
-row of A holds the weights),
+Forward. With stages i = 1..s, F_j = K Y_j + S^T h_j and u_{k+1} = Y_s (stiffly accurate: the
+last row of A holds the weights),
 
-    Y_i = u_k + dt sum_{j<=i} A_ij F_j      that is      (I - dt A_ii K) Y_i = w_i + dt A_ii S^T h_i.
+    Y_i = u_k + dt sum_{j<=i} A_ij F_j,    that is,    (I - dt A_ii K) Y_i = w_i + dt A_ii S^T h_i.
 
 Tangent. Differentiate: with Fdot_j = K Ydot_j + G_j and the load
 G_j = Kdot Y_j + Sdot^T h_j + S^T hdot_j,
@@ -37,6 +37,8 @@ Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbule
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from solver.kernels.compiled import kernel
@@ -44,7 +46,6 @@ from solver.kernels.tridiagonal import (
     Array,
     add_outer,
     add_product,
-    add_scaled,
     solve,
     solve_columns,
 )
@@ -235,7 +236,9 @@ def tangent_load(
     for p in range(profiles.shape[0]):
         for r in range(n):
             for q in range(directions):
-                load[r, q] += profiles_dot[p, r, q] * history[p] + profiles[p, r] * history_dot[p, q]
+                load[r, q] += (
+                    profiles_dot[p, r, q] * history[p] + profiles[p, r] * history_dot[p, q]
+                )
 
 
 @kernel
@@ -267,7 +270,7 @@ def add_multiple_columns(factor: float, a: Array, out: Array) -> None:
 
 
 @kernel
-def dot(a: Array, b: Array) -> complex:
+def dot(a: Array, b: Array) -> Any:
     """The sum of a b (no conjugate, so that a complex step passes through)."""
     total = 0.0 * a[0]
     for r in range(a.shape[0]):

@@ -70,7 +70,7 @@ def solve(factors: Array, rhs: Array, u: Array) -> None:
 
 @kernel
 def solve_columns(factors: Array, rhs: Array) -> None:
-    """Solve for every column of `rhs` (N, q) at once, in place: the columns hide each other's wait."""
+    """Solve for all columns of `rhs` (N, q) at once, in place: they hide each other's wait."""
     n, q = rhs.shape
     inverse, below, above = factors[0], factors[1], factors[2]
     for j in range(q):

@@ -1,0 +1,195 @@
+"""The command `kappafit`: the service's questions asked of a file, and the service itself.
+
+Exit codes: 0 answered; 1 the search did not converge or a certificate failed; 2 the document or
+the command makes no sense.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+import app
+import solver
+from app import tables
+from app.examples import example_bytes
+from app.progress import watched
+from app.service import At, Task, read_at
+from app.strict_json import NotJson
+from solver import InvalidExperiment, TrialError
+
+cli = typer.Typer(
+    name="kappafit",
+    help="Find a heated bar's thermal parameters from measured temperatures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+errors = Console(stderr=True, highlight=False)
+
+Result = TypeVar("Result")
+Reply = TypeVar("Reply", bound=BaseModel)
+
+DocumentFile = Annotated[Path, typer.Argument(help="experiment document (JSON); - reads stdin")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--at", help="value of an unknown, NAME=VALUE or JSON; may be repeated"),
+]
+Plot = Annotated[Path | None, typer.Option("--plot", help="draw to this file (png, pdf, svg)")]
+
+
+@cli.command()
+def calibrate(document: DocumentFile, as_json: AsJson = False, plot: Plot = None) -> None:
+    """Find the unknowns, with intervals, diagnostics and a proof of the gradient."""
+    plots = _plots(plot)
+    task = _task(document)
+    with watched() as report:
+        answer = _ask(lambda: task.calibrate(report))
+    _show(answer, as_json, tables.calibration)
+    if plots and plot:
+        plots.calibration(task.experiment, answer, plot)
+    if answer.status != "converged":
+        raise typer.Exit(1)
+
+
+@cli.command()
+def gradient(document: DocumentFile, at: Points = None, as_json: AsJson = False) -> None:
+    """Misfit and exact gradient at the start values, or at the given ones."""
+    task = _task(document)
+    _show(_ask(lambda: task.gradient(_at(at))), as_json, tables.gradient)
+
+
+@cli.command()
+def simulate(
+    document: DocumentFile,
+    at: Points = None,
+    field: Annotated[bool, typer.Option(help="the whole bar at every step")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Computed temperatures at the sensors' times."""
+    task = _task(document)
+    if field:
+        answer = _ask(lambda: task.simulate_field(_at(at), sys.maxsize))
+    else:
+        answer = _ask(lambda: task.simulate(_at(at)))
+    _show(answer, as_json, tables.simulation)
+
+
+@cli.command()
+def check(
+    document: DocumentFile, at: Points = None, as_json: AsJson = False, plot: Plot = None
+) -> None:
+    """Prove the gradient: Taylor rate, dot product, finite differences over step sizes."""
+    plots = _plots(plot)
+    task = _task(document)
+    answer = _ask(lambda: task.check(_at(at)))
+    _show(answer, as_json, tables.check)
+    if plots and plot:
+        plots.error_curve(answer, plot)
+    if not answer.certificate.passed:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def example() -> None:
+    """Print a document that runs as it stands."""
+    sys.stdout.write(example_bytes().decode())
+
+
+@cli.command("warm-up")
+def warm_up() -> None:
+    """Compile the kernels into the cache, so that the next start is quick."""
+    solver.warm_up()
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    sys.stdout.write(f"{app.__version__}\n")
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+) -> None:
+    """Start the service."""
+    from app.serve import serve as run
+
+    run(host, port)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        cli()
+    except KeyboardInterrupt:
+        _stop("stopped", 130)
+
+
+def _task(document: Path) -> Task:
+    try:
+        data = sys.stdin.buffer.read() if str(document) == "-" else document.read_bytes()
+    except OSError as error:
+        _stop(f"cannot read {document}: {error.strerror}")
+    return _ask(lambda: Task(data))
+
+
+def _ask(question: Callable[[], Result]) -> Result:
+    """The answer, or the problems in words and exit code 2."""
+    try:
+        return question()
+    except NotJson as error:
+        _stop(f"not JSON: {error}")
+    except InvalidExperiment as error:
+        _stop("\n".join(f"{p.pointer}  {p.detail}  ({p.code})" for p in error.problems))
+    except TrialError as error:
+        _stop(f"the model has no answer there: {error}")
+
+
+def _show(answer: Reply, as_json: bool, table: Callable[[Console, Reply], None]) -> None:
+    if as_json:
+        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
+    else:
+        table(Console(highlight=False), answer)
+
+
+def _at(points: list[str] | None) -> At:
+    """``--at a=2 --at b=1`` or ``--at '{"a": 2}'``."""
+    at: At = {}
+    for point in points or []:
+        name, equals, value = point.partition("=")
+        if point.lstrip().startswith("{"):
+            at |= read_at(point)
+        elif equals:
+            try:
+                at[name.strip()] = float(value)
+            except ValueError:
+                _stop(f"--at {point}: write NAME=VALUE with a number")
+        else:
+            _stop(f"--at {point}: write NAME=VALUE")
+    return at
+
+
+def _plots(plot: Path | None) -> ModuleType | None:
+    """The plotting module where a plot is wanted; asked for before any work is done."""
+    if plot is None:
+        return None
+    try:
+        from app import plots
+    except ImportError:
+        _stop('--plot needs matplotlib: pip install "kappafit[plot]"')
+    return plots
+
+
+def _stop(message: str, code: int = 2) -> NoReturn:
+    errors.print(f"kappafit: {message}", style="red", markup=False)
+    raise SystemExit(code)

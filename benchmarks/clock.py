@@ -1,0 +1,52 @@
+"""Warm, interleaved timing.
+
+A machine's noise comes in spells. Here all calls take turns, round after round, so that a spell
+hits all of them alike, and the median over the rounds leaves it out. Each timed call follows an
+untimed one of the same function, so that nobody pays for what its neighbour left in the caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: at least `rounds` rounds, and further ones until `seconds` are over."""
+
+    rounds: int = 5
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The median time of each call in seconds, by name, and how many rounds it is taken over."""
+
+    medians: dict[str, float]
+    rounds: int
+
+
+def interleaved(calls: Mapping[str, Call], effort: Effort) -> Timing:
+    """Time `calls` in turns."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    end = perf_counter() + effort.seconds
+    rounds = 0
+    while rounds < effort.rounds or perf_counter() < end:
+        for name, call in calls.items():
+            call()
+            times[name].append(seconds_of(call))
+        rounds += 1
+    return Timing({name: median(t) for name, t in times.items()}, rounds)
+
+
+def seconds_of(call: Call) -> float:
+    """How long one call takes."""
+    start = perf_counter()
+    call()
+    return perf_counter() - start

@@ -1,0 +1,27 @@
+"""kappafit's bare forward march, coefficients at hand: what a gradient's price is measured in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.lecture import TRIAL, Array, LectureBar
+from benchmarks.peers.kappafit import experiment
+from benchmarks.peers.peer import Peer
+from solver.assemble import Assembly
+from solver.integrators import TABLEAUX
+from solver.march import LinearMarch
+
+
+def build(bar: LectureBar, d: Array) -> Peer:
+    """J by one factorisation and one march; no gradient."""
+    described = experiment(bar, d)
+    assembly = Assembly(described)
+    coefficients = assembly.coefficients(assembly.values(np.array(TRIAL)))
+    tableau = TABLEAUX[described.time.method]
+    march = LinearMarch(tableau, bar.dt, bar.m, probes=np.zeros(1, np.int64))
+
+    def forward() -> float:
+        r = march.forward(coefficients)[1:, 0] - d
+        return float(r @ r)
+
+    return Peer(forward)

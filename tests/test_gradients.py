@@ -1,0 +1,234 @@
+"""Every derivative, on two hundred random experiments, against proofs that share no code with it.
+
+Each proof comes with its negative control: what it lets pass is only worth something if it stops a
+gradient that is wrong by a thousandth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import solver
+from solver import BOUNDARIES, LAWS, TABLEAUX, Experiment, Objective, Source, Unknown
+from solver.observe import observe
+from tests import oracles, verification
+from tests.experiments import course, experiments, fifty, sizes, two_hundred
+from tests.verification import complex_step, dot_product_gap, relative_gap
+
+GRADIENT_TOLERANCE = 1e-10
+GAP_TOLERANCE = 1e-11
+WRONG = 1.001
+
+
+def misfit(objective: Objective, m: np.ndarray) -> complex:
+    """J without a conjugate, so that a complex step passes through."""
+    r = (objective.predict(m) - objective.data) * objective.weights
+    return r @ r
+
+
+@two_hundred
+@given(experiments())
+def test_readings_are_those_of_the_dense_bar(experiment: Experiment) -> None:
+    objective = Objective(experiment)
+    values = oracles.start_values(experiment)
+    assert objective.parameters.names == tuple(values)
+    expected = oracles.readings(experiment, values)
+    assert relative_gap(objective.predict(objective.parameters.start), expected) <= 1e-11
+
+
+@two_hundred
+@given(experiments())
+def test_adjoint_gradient_is_the_dense_bars(experiment: Experiment) -> None:
+    objective, scale = Objective(experiment), sizes(experiment)
+    J, gradient = objective.value_and_gradient(objective.parameters.start)
+    values = oracles.start_values(experiment)
+    expected = oracles.misfit_gradient(experiment, values) * scale
+    assert relative_gap(np.array([J]), np.array([oracles.misfit(experiment, values)])) <= 1e-11
+    assert relative_gap(gradient * scale, expected) <= GRADIENT_TOLERANCE
+    assert relative_gap(WRONG * gradient * scale, expected) > GRADIENT_TOLERANCE
+
+
+@two_hundred
+@given(experiments())
+def test_adjoint_gradient_is_the_complex_step_through_the_same_kernels(
+    experiment: Experiment,
+) -> None:
+    objective, scale = Objective(experiment), sizes(experiment)
+    m = objective.parameters.start
+    _, gradient = objective.value_and_gradient(m)
+    expected = complex_step(lambda moved: misfit(objective, moved), m) * scale
+    assert relative_gap(gradient * scale, expected) <= GRADIENT_TOLERANCE
+    assert relative_gap(WRONG * gradient * scale, expected) > GRADIENT_TOLERANCE
+
+
+@two_hundred
+@given(experiments())
+def test_taylor_remainder_is_of_second_order(experiment: Experiment) -> None:
+    objective, scale = Objective(experiment), sizes(experiment)
+    m = objective.parameters.start
+    _, gradient = objective.value_and_gradient(m)
+    v = scale * np.where(gradient < 0.0, -1.0, 1.0)
+    slope = float(gradient @ v)
+    right = verification.taylor(objective.value, m, v, slope)
+    wrong = verification.taylor(objective.value, m, v, WRONG * slope)
+    assert 1.95 <= right.r1 <= 2.05
+    assert 0.95 <= right.r0 <= 1.05  # the functional is not flat
+    assert wrong.r1 < 1.5
+
+
+@two_hundred
+@given(experiments())
+def test_tangent_and_adjoint_are_each_others_transpose(experiment: Experiment) -> None:
+    objective, scale = Objective(experiment), sizes(experiment)
+    m, rng = objective.parameters.start, np.random.default_rng(3)
+    w = rng.standard_normal(objective.data.size)
+    v = scale * rng.standard_normal(m.size)
+    jvp, vjp = objective.jvp(m, v), objective.vjp(m, w)
+    assert dot_product_gap(jvp, w, v, vjp) <= GAP_TOLERANCE
+    aligned = np.sign(vjp) * scale  # <v, J^T w> is not small by accident
+    jvp = objective.jvp(m, aligned)
+    assert dot_product_gap(jvp, w, aligned, WRONG * vjp) > GAP_TOLERANCE
+
+
+@fifty
+@given(experiments())
+def test_jacobian_is_the_dense_bars_and_its_products_agree(experiment: Experiment) -> None:
+    objective, scale = Objective(experiment), sizes(experiment)
+    m, rng = objective.parameters.start, np.random.default_rng(4)
+    R = objective.jacobian(m)
+    values = oracles.start_values(experiment)
+
+    def readings(moved: np.ndarray) -> np.ndarray:
+        return oracles.readings(experiment, dict(zip(values, moved, strict=True)))
+
+    assert relative_gap(R * scale, complex_step(readings, m) * scale) <= GRADIENT_TOLERANCE
+    v, w = scale * rng.standard_normal((3, m.size)), rng.standard_normal(objective.data.size)
+    assert relative_gap(objective.jvp(m, v[0]), R @ v[0]) <= 1e-11
+    assert relative_gap(objective.jvp(m, v.T), R @ v.T) <= 1e-11
+    assert relative_gap(objective.vjp(m, w) * scale, R.T @ w * scale) <= 1e-11
+    assert relative_gap(WRONG * objective.vjp(m, w) * scale, R.T @ w * scale) > 1e-11
+
+
+@fifty
+@given(experiments())
+def test_sensors_and_their_transpose(experiment: Experiment) -> None:
+    observation = observe(experiment)
+    rng = np.random.default_rng(5)
+    field = rng.standard_normal((experiment.time.steps + 1, observation.nodes.size))
+    w = rng.standard_normal(observation.matrix.shape[0])
+    read, spread = observation.apply(field), observation.transpose(w)
+    reach = np.linalg.norm(read) * np.linalg.norm(w)
+    assert abs(read @ w - np.sum(field * spread)) <= 1e-14 * reach
+    assert abs(WRONG * (read @ w) - np.sum(field * spread)) > 1e-14 * reach
+    # interpolation weights: a constant field is read as itself
+    np.testing.assert_allclose(observation.apply(np.ones_like(field)), 1.0, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("offset", [0.0, 4e-10, -4e-10])
+def test_times_and_places_within_a_billionth_of_the_grid_are_on_it(offset: float) -> None:
+    experiment = course(np.zeros(3))
+    sensor = replace(
+        experiment.sensors[0], x=(7 + offset) / 50, times=np.array([3, 8, 50 + min(offset, 0)]) / 50
+    )
+    on_grid = replace(sensor, x=7 / 50, times=np.array([3, 8, 50]) / 50)
+    weights = observe(replace(experiment, sensors=(sensor,))).matrix
+    assert (weights != observe(replace(experiment, sensors=(on_grid,))).matrix).nnz == 0
+    beside = replace(sensor, x=(7 + 4e-9) / 50)
+    assert (weights != observe(replace(experiment, sensors=(beside,))).matrix).nnz > 0
+
+
+@fifty
+@given(experiments())
+def test_adjoint_gradient_against_finite_differences(experiment: Experiment) -> None:
+    """The check a newcomer would do; it sees six digits, the complex step sees twelve."""
+    objective, scale = Objective(experiment), sizes(experiment)
+    m = objective.parameters.start
+    _, gradient = objective.value_and_gradient(m)
+    differences = verification.central_differences(objective.value, m, 1e-5 * scale)
+    assert relative_gap(gradient * scale, differences * scale) <= 1e-6
+    assert relative_gap(WRONG * gradient * scale, differences * scale) > 1e-6
+
+
+@pytest.mark.parametrize("name", sorted(LAWS))
+def test_partials_of_every_law_are_its_complex_step(name: str) -> None:
+    law, s, rng = LAWS[name], np.linspace(0.0, 2.0, 7), np.random.default_rng(6)
+    names = [f.name for f in fields(law)]
+    m = rng.uniform(0.5, 1.5, len(names))
+    expected = complex_step(lambda p: law(**dict(zip(names, p, strict=True))).value(s), m)
+    partials = law(**dict(zip(names, map(float, m), strict=True))).partials(s)
+    assert sorted(partials) == sorted(names)
+    found = np.stack([partials[n] for n in names], axis=-1)
+    assert relative_gap(found, expected) <= 1e-14
+    assert relative_gap(WRONG * found, expected) > 1e-14
+
+
+@pytest.mark.parametrize("method", sorted(TABLEAUX))
+@pytest.mark.parametrize("right", sorted(BOUNDARIES))
+@pytest.mark.parametrize("left", sorted(BOUNDARIES))
+@pytest.mark.parametrize("law", sorted(LAWS))
+def test_every_registered_combination(law: str, left: str, right: str, method: str) -> None:
+    """All of LAWS x BOUNDARIES x BOUNDARIES x TABLEAUX, everything in them unknown."""
+    names = [f.name for f in fields(LAWS[law])]
+    base = course(np.linspace(0.1, 0.3, 51))
+    experiment = replace(
+        base,
+        bar=replace(base.bar, cells=9, initial=Unknown("initial", 0.2)),
+        time=replace(base.time, steps=7, method=method),
+        material=solver.Material(LAWS[law](*(Unknown(n, 0.4) for n in names))),
+        source=(*base.source, Source(Unknown("profile", 0.3), Unknown("history", 0.7))),
+        left=BOUNDARIES[left](Unknown("left", 0.5)),
+        right=BOUNDARIES[right](Unknown("right", -0.6)),
+    )
+    objective, values = Objective(experiment), oracles.start_values(experiment)
+    _, gradient = objective.value_and_gradient(objective.parameters.start)
+    expected = oracles.misfit_gradient(experiment, values)
+    assert relative_gap(gradient, expected) <= GRADIENT_TOLERANCE
+    assert np.all(expected != 0.0)
+    for j in range(gradient.size):  # no component may be missed
+        dropped = np.where(np.arange(gradient.size) == j, 0.0, gradient)
+        assert relative_gap(dropped, expected) > GRADIENT_TOLERANCE
+
+
+def test_named_functions_agree_with_the_objective() -> None:
+    experiment, at = course(), {"a": 2.0, "b": 1.5}
+    objective, m = Objective(experiment), np.array([2.0, 1.5])
+    J, gradient = solver.value_and_gradient(experiment, at)
+    expected, by_position = objective.value_and_gradient(m)
+    assert J == expected
+    assert list(gradient) == ["a", "b"]
+    assert list(gradient.values()) == by_position.tolist()
+    np.testing.assert_array_equal(solver.jacobian(experiment, at), objective.jacobian(m))
+    np.testing.assert_allclose(
+        solver.jvp(experiment, {"b": 1.0}, at), objective.jacobian(m)[:, 1], rtol=1e-13, atol=0
+    )
+    w = np.ones(objective.data.size)
+    assert list(solver.vjp(experiment, w, at).values()) == objective.vjp(m, w).tolist()
+
+
+def test_a_direction_along_an_unknown_name_is_refused() -> None:
+    with pytest.raises(solver.InvalidExperiment, match="'diffusivity'"):
+        solver.jvp(course(), {"diffusivity": 1.0})
+
+
+def test_a_cotangent_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(solver.SolverError):
+        solver.vjp(course(), np.ones(3))
+
+
+def test_many_directions_are_marched_in_chunks() -> None:
+    """More unknowns than one tangent march carries."""
+    base = course()
+    sources = tuple(
+        Source(solver.Expression(f"exp(-200*(x-{j / 40})**2)"), Unknown(f"s{j}", 1.0 + 0.1 * j))
+        for j in range(40)
+    )
+    objective = Objective(replace(base, source=sources))
+    m = objective.parameters.start
+    R, w = objective.jacobian(m), np.random.default_rng(7).standard_normal(objective.data.size)
+    assert m.size == 42
+    assert relative_gap(objective.vjp(m, w), R.T @ w) <= 1e-12
+    assert relative_gap(objective.vjp(m, w)[::-1], R.T @ w) > 1e-12
