@@ -96,7 +96,7 @@ class _Builder:
         return found
 
     def boundary(self, part: Any, side: str) -> Any:
-        condition = solver.BOUNDARIES[part.kind]
+        condition: Any = solver.BOUNDARIES[part.kind]
         names = [f.name for f in fields(condition)]
         return condition(**{n: self.curve(getattr(part, n), "t", (side, n)) for n in names})
 

@@ -13,7 +13,7 @@ import app
 import solver
 from app import failures
 from app.routes import ROUTERS
-from app.routes.solve import with_document_schema
+from app.routes.solve import with_own_schemas
 from app.settings import Settings
 from app.work import Workers
 
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         if service.openapi_schema is None:
-            service.openapi_schema = with_document_schema(plain_openapi())
+            service.openapi_schema = with_own_schemas(plain_openapi())
         return service.openapi_schema
 
     service.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -91,9 +91,15 @@ def read_at(text: str | None) -> At:
         raise InvalidExperiment(Problem(("at",), "invalid_json", "not a JSON object")) from None
     if not isinstance(values, dict):
         raise InvalidExperiment(Problem(("at",), "type_error", "write {NAME: value}"))
-    for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            detail = "a value is a finite number"
-            raise InvalidExperiment(Problem(("at", name), "type_error", detail))
-    return {name: float(value) for name, value in values.items()}
+    return {name: _finite(name, value) for name, value in values.items()}
+
+
+def _finite(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except OverflowError:
+        pass
+    raise InvalidExperiment(Problem(("at", name), "type_error", "a value is a finite number"))

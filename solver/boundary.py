@@ -15,9 +15,23 @@ To add a condition: a class with `value`, `pinned` and `weight`, and a line in `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from solver.curves import Series
+
+
+class Boundary(Protocol):
+    """What an end condition brings."""
+
+    pinned: ClassVar[bool]
+
+    @property
+    def value(self) -> Series:
+        """What is given at the end, over time."""
+
+    @staticmethod
+    def weight(dx: float) -> tuple[float, float]:
+        """(w0, w1) of the load's weight w0 + w1 kappa, kappa taken at the loaded row."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,6 @@ class Temperature:
 
     @staticmethod
     def weight(dx: float) -> tuple[float, float]:
-        """(w0, w1) of the load's weight w0 + w1 kappa, kappa taken at the loaded row."""
         return 0.0, 1.0 / dx**2
 
 
@@ -42,13 +55,10 @@ class Flux:
 
     @staticmethod
     def weight(dx: float) -> tuple[float, float]:
-        """(w0, w1) of the load's weight w0 + w1 kappa, kappa taken at the loaded row."""
         return 2.0 / dx, 0.0
 
 
-Boundary = Temperature | Flux
-
-BOUNDARIES: dict[str, type[Temperature] | type[Flux]] = {
+BOUNDARIES: dict[str, type[Boundary]] = {
     "temperature": Temperature,
     "flux": Flux,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from solver.check import Certificate, certify, displaced
-from solver.errors import TrialError
+from solver.errors import InvalidExperiment, Problem, TrialError
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import Pulse
@@ -96,6 +96,9 @@ def calibrate(
 
 def _search(objective: Objective, report: Report) -> Search:
     fit = objective.experiment.fit
+    if fit.method not in ("auto", *METHODS):
+        detail = f"{fit.method!r} is not one of auto, {', '.join(METHODS)}"
+        raise InvalidExperiment(Problem(("fit", "method"), "not_available", detail))
     few = objective.parameters.start.size <= FEW
     automatic = "levenberg-marquardt" if few else "l-bfgs-b"
     name = automatic if fit.method == "auto" else fit.method

@@ -65,6 +65,7 @@ def parse(text: str, variable: str) -> ast.expr:
         raise ValueError(f"an expression has at most {MAX_NODES} parts, this one {len(nodes)}")
     for node in nodes:
         _refuse_unlisted(node, variable)
+    _refuse_bare_functions([tree])
     return tree
 
 

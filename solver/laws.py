@@ -31,7 +31,7 @@ class Linear:
 
 Law = Number | Curve
 
-LAWS: dict[str, type[Constant] | type[Linear]] = {
+LAWS: dict[str, type[Curve]] = {
     "constant": Constant,
     "linear": Linear,
 }

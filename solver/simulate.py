@@ -18,7 +18,7 @@ from solver.kernels import Array
 from solver.march import Pulse
 from solver.objective import Objective, no_pulse
 from solver.observe import interpolation, observe
-from solver.validation import validate, validate_for_data
+from solver.validation import LARGEST, validate, validate_for_data
 
 Values = Mapping[str, float]
 
@@ -48,8 +48,9 @@ def theta_at(objective: Objective, at: Values | None) -> Array:
             detail = f"{name!r} is not an unknown of the document; those are {', '.join(named)}"
             raise InvalidExperiment(Problem(("at", name), "unknown_parameter", detail))
     values = np.array(list((named | dict(at or {})).values()), dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise InvalidExperiment(Problem(("at",), "not_finite", "values must be finite numbers"))
+    if not np.all(np.abs(values) <= LARGEST):
+        detail = f"values must be finite numbers within +-{LARGEST:g}"
+        raise InvalidExperiment(Problem(("at",), "out_of_range", detail))
     return values
 
 

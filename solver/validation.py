@@ -20,7 +20,6 @@ from solver.kernels import Array
 
 FORMS = ("nondivergence",)
 LOSSES = ("squared",)
-METHODS = ("auto", "levenberg-marquardt", "l-bfgs-b")
 SCALES = ("linear", "log")
 SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
 
@@ -70,7 +69,6 @@ def _grid(experiment: Experiment) -> Iterator[Problem]:
     yield from _one_of(("time", "method"), time.method, tuple(TABLEAUX))
     yield from _one_of(("material", "form"), experiment.material.form, FORMS)
     yield from _one_of(("fit", "loss"), experiment.fit.loss, LOSSES)
-    yield from _one_of(("fit", "method"), experiment.fit.method, METHODS)
     if experiment.fit.max_iterations < 1:
         yield Problem(("fit", "max_iterations"), "too_small", "at least 1 iteration")
 

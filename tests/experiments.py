@@ -34,6 +34,7 @@ from solver import (
     Time,
     Unknown,
 )
+from solver.integrators import Tableau
 from tests import oracles
 
 Array = NDArray[np.float64]
@@ -42,6 +43,17 @@ DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
 COURSE_FILE = DATA / "cme216_heat" / "problem1.txt"
 COURSE_ANSWER = {"a": 5.0, "b": 2.0}  # published with the exercise
 COURSE_TIMES = np.arange(51) / 50
+
+# Stiffly accurate DIRK methods, in the literature's figures (Hairer & Wanner II, IV.6; Bank et al.,
+# IEEE Trans. Electron Devices 32 (1985) 1992-2007): the march is written once for all of them, so
+# it is tested with all of them, registered or not.
+GAMMA = 1.0 - np.sqrt(0.5)
+METHODS = {
+    "backward-euler": Tableau(1, ((1.0,),)),
+    "crank-nicolson": Tableau(2, ((0.0,), (0.5, 0.5))),
+    "sdirk2": Tableau(2, ((GAMMA,), (1.0 - GAMMA, GAMMA))),
+    "tr-bdf2": Tableau(2, ((0.0,), (GAMMA, GAMMA), (np.sqrt(0.125), np.sqrt(0.125), GAMMA))),
+}
 
 # The same 200 experiments in every run, on every machine.
 repeatable = settings(
@@ -212,7 +224,7 @@ class _Builder:
         node = self.draw(st.integers(0, self.cells))
         kind = self.draw(st.sampled_from(["between", "node", "left", "right"]))
         return {
-            "node": node * self.length / self.cells,
+            "node": float(np.linspace(0.0, self.length, self.cells + 1)[node]),
             "between": float(self.rng.uniform(0.0, self.length)),
             "left": 0.0,
             "right": self.length,

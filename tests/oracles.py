@@ -133,7 +133,8 @@ def samples(experiment: Experiment) -> Iterator[tuple[float, float, float, float
     for sensor in experiment.sensors:
         for k, temperature in enumerate(sensor.temperatures):
             if not math.isnan(temperature):
-                sigma = 1.0 if sensor.sigma is None else np.ravel(sensor.sigma)[k % np.size(sensor.sigma)]
+                listed = np.ndim(sensor.sigma) > 0
+                sigma = sensor.sigma[k] if listed else sensor.sigma or 1.0
                 yield sensor.x, sensor.times[k], temperature, sigma
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class TaylorRates:
 def taylor(
     value: Callable[[Array], float], m: Array, v: Array, slope: float, first_step: float = 1e-2
 ) -> TaylorRates:
-    """Taylor rates of `value` at `m` along `v`, `slope` being the directional derivative claimed."""
+    """Taylor rates of `value` at `m` along `v`, `slope` being the derivative claimed along it."""
     here = value(m)
     steps = first_step / 2.0 ** np.arange(HALVINGS)
     change = np.array([value(m + h * v) - here for h in steps])
@@ -90,8 +91,8 @@ def observed_orders(errors: Sequence[float], ratio: float = 2.0) -> Array:
 
 def observed_orders_without_truth(solutions: Sequence[Array], ratio: float = 2.0) -> Array:
     """The same from the solutions alone: differences of successive grids fall like the error."""
-    pairs = zip(solutions[:-1], solutions[1:], strict=True)
-    return observed_orders([float(np.linalg.norm(a - b)) for a, b in pairs], ratio)
+    differences = [float(np.linalg.norm(a - b)) for a, b in pairwise(solutions)]
+    return observed_orders(differences, ratio)
 
 
 def _round_off(value: Callable[[Array], float], m: Array, v: Array, here: float) -> float:

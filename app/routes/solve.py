@@ -19,6 +19,8 @@ router = APIRouter(prefix="/v1", tags=["experiments"])
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
+REFERENCE = "#/components/schemas/{model}"
+
 FAILURES = {
     400: "not JSON",
     408: "the body did not arrive in time",
@@ -30,7 +32,7 @@ FAILURES = {
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": f"problem+json: {words}",
-        "content": {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}},
+        "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="ProblemDetails")}}},
     }
     for status, words in FAILURES.items()
 }
@@ -39,7 +41,7 @@ BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"$ref": "#/components/schemas/Document"},
+                "schema": {"$ref": REFERENCE.format(model="Document")},
                 "examples": {
                     "lecture": {
                         "summary": "a bar with diffusivity a + b x, two sensors, 0.1 mK noise",
@@ -126,10 +128,10 @@ async def check(request: Request, at: At = None) -> Response:
     return await _solve(request, lambda task: task.check(read_at(at)))
 
 
-def with_document_schema(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Add the document's schema, which the routes read by themselves, to the OpenAPI components."""
-    schema = Document.model_json_schema(ref_template="#/components/schemas/{model}")
-    definitions = schema.pop("$defs", {})
+def with_own_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
+    """Add to the OpenAPI components what the routes read and write by themselves."""
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(definitions | {"Document": schema})
+    for model in (Document, ProblemDetails):
+        schema = model.model_json_schema(ref_template=REFERENCE)
+        schemas.update(schema.pop("$defs", {}) | {model.__name__: schema})
     return openapi

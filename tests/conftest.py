@@ -1,0 +1,95 @@
+"""A really started service, and the documents that the tests send it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COURSE = ROOT.parent / "shared" / "data" / "cme216_heat" / "problem1.txt"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One service process on loopback."""
+
+    def __init__(self, **settings):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = os.environ | {f"KAPPAFIT_{k.upper()}": str(v) for k, v in settings.items()}
+        command = [sys.executable, "-m", "app", "serve", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self.client = httpx.Client(base_url=self.url, timeout=60.0)
+
+    def wait(self, seconds=120.0):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.process.stdout.read().decode()
+            time.sleep(0.1)
+        raise AssertionError("the service did not get ready")
+
+    def post(self, path, document, **kwargs):
+        content = document if isinstance(document, bytes) else json.dumps(document).encode()
+        headers = {"Content-Type": "application/json"} | kwargs.pop("headers", {})
+        return self.client.post(path, content=content, headers=headers, **kwargs)
+
+    def stop(self):
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    started = Server().wait()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def document():
+    """The example, fresh for every test that changes it."""
+    return json.loads((ROOT / "app" / "examples" / "lecture.json").read_text())
+
+
+@pytest.fixture
+def course():
+    """The course's experiment with its data, as SOURCE.md describes it."""
+    if not COURSE.exists():
+        pytest.skip(f"needs the course's data, {COURSE.name} in shared/data/cme216_heat")
+    readings = [float(line) for line in COURSE.read_text().split()]
+    return {
+        "bar": {"length": 1.0, "cells": 50},
+        "time": {"end": 1.0, "steps": 50},
+        "material": {
+            "form": "nondivergence",
+            "diffusivity": {
+                "law": "linear",
+                "of": "x",
+                "a": {"unknown": "a", "start": 1.0},
+                "b": {"unknown": "b", "start": 1.0},
+            },
+        },
+        "source": [{"profile": {"expression": "exp(-50*(x-0.5)**2)"}}],
+        "left": {"kind": "flux", "value": 0.0},
+        "right": {"kind": "temperature", "value": 0.0},
+        "sensors": [{"x": 0.0, "times": [k / 50 for k in range(51)], "temperatures": readings}],
+    }
