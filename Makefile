@@ -5,6 +5,7 @@ VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTEST_ARGS ?=
+BENCH_ARGS ?= peers
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && { echo $$python; exit; }; done; echo python3)
 
@@ -39,9 +40,8 @@ format: $(VENV)/.dev ## put imports and layout in order
 	$(BIN)/ruff check --select I,RUF100 --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## run every benchmarks/*.py
-	@set -e; for benchmark in $(wildcard benchmarks/[a-z]*.py); do \
-		echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+bench: $(VENV)/.dev ## time kappafit beside its peers (BENCH_ARGS="time DOC.json")
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 lock: $(VENV)/pyvenv.cfg ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	$(PIP) install --quiet uv==$(UV_VERSION)

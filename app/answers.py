@@ -135,6 +135,8 @@ class Answer(BaseModel):
     iterations: int
     method: str
     history: list[Step]
+    fourier_number: float = Field(description="mean diffusivity x duration / length squared")
+    warnings: list[str]
     names: list[str]
     covariance: list[list[Figure]]
     correlation: list[list[Figure]]
@@ -207,6 +209,8 @@ def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
         iterations=len(c.history) - 1,
         method=c.method,
         history=[step_of(iteration, c.names) for iteration in c.history],
+        fourier_number=c.fourier_number,
+        warnings=list(c.warnings),
         names=list(c.names),
         covariance=u.covariance.tolist(),
         correlation=u.correlation.tolist(),

@@ -31,7 +31,7 @@ def calibration(console: Console, answer: Answer) -> None:
         f"{grid.cells} cells x {grid.steps} steps of {grid.method}, "
         f"{1e3 * answer.provenance.seconds:.0f} ms"
     )
-    for line in (answer.advice, _verdict(answer)):
+    for line in (answer.advice, *answer.warnings, _verdict(answer)):
         if line:
             console.print(line)
     table = _table("sensor", "readings", "rms residual", "autocorrelation", "effective readings")

@@ -85,6 +85,11 @@ class Assembly:
         self._require_positive(fresh.get(DIFFUSIVITY, self._known.get(DIFFUSIVITY)))
         return self._known | fresh
 
+    def fourier_number(self, theta: Array) -> float:
+        """Mean diffusivity times duration over length squared: how far heat gets in the run."""
+        kappa = self.values(theta)[DIFFUSIVITY]
+        return float(np.mean(kappa) * self.grid.end / self.grid.length**2)
+
     def values_dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
         """Derivatives (points, q) of the curves along `directions` (parameters, q)."""
         out = {}

@@ -21,6 +21,7 @@ from solver.uncertainty import Uncertainty, quantify
 from solver.validation import validate_for_fit
 
 FEW = 30  # unknowns up to which the exact Jacobian pays
+FOURIER = (1e-6, 1e6)  # a run outside is over before, or long after, heat crosses the bar
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Calibration:
     residuals: tuple[SensorResiduals, ...]
     fitted: tuple[Array, ...]
     certificate: Certificate
-    certificate_note: str = ""
+    certificate_note: str
+    fourier_number: float
+    warnings: tuple[str, ...]
 
     @property
     def estimates(self) -> dict[str, float]:
@@ -73,6 +76,7 @@ def calibrate(
     final, gradient = objective.value_and_gradient(search.theta)
     certificate, note = _certificate(objective, start, search.theta)
     predicted = objective.predict(search.theta)
+    fourier = objective.assembly.fourier_number(search.theta)
     slices = objective.observation.slices
     return Calibration(
         experiment=experiment,
@@ -91,6 +95,8 @@ def calibrate(
         fitted=tuple(predicted[s] for s in slices),
         certificate=certificate,
         certificate_note=note,
+        fourier_number=fourier,
+        warnings=_warnings(fourier),
     )
 
 
@@ -107,7 +113,22 @@ def _search(objective: Objective, report: Report) -> Search:
 
 def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Certificate, str]:
     """At the start and at the displaced estimate, where the gradient is not zero."""
+    points, note = [start], ""
     try:
-        return certify(objective, [start, displaced(objective, theta)]), ""
+        points.append(displaced(objective, theta))
     except TrialError as error:
-        return certify(objective, [start]), f"at the start only: {error}"
+        note = f"at the start only: {error}"
+    certificate = certify(objective, points)
+    if certificate.flat:
+        note = "J does not change along the checked direction: there is no gradient to prove"
+    return certificate, note
+
+
+def _warnings(fourier: float) -> tuple[str, ...]:
+    low, high = FOURIER
+    if low <= fourier <= high:
+        return ()
+    return (
+        f"The Fourier number, diffusivity times duration over length squared, is {fourier:.2g}: "
+        "check the units (m, s, m2/s, K).",
+    )

@@ -30,6 +30,7 @@ DOT_PRODUCT_GAP = 1e-11
 GRADIENT_ERROR = 1e-9
 DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
 FIRST_STEP = 1e-3
+NO_STEP = 1e-14  # so small that its remainder is round-off
 ABOVE_NOISE = 1e4  # remainder over round-off at the smallest step
 
 ValueAndGradient = Callable[[Array], tuple[float, Array]]
@@ -66,6 +67,11 @@ class Certificate:
     def passed(self) -> bool:
         """Whether every point passed."""
         return bool(self.points) and all(point.passed for point in self.points)
+
+    @property
+    def flat(self) -> bool:
+        """Whether J is flat to round-off somewhere, so that no rate can be had there."""
+        return any(point.taylor_rate is None for point in self.points)
 
     @property
     def taylor_rate(self) -> float | None:
@@ -176,25 +182,33 @@ def error_curve(objective: Objective, theta: Array, gradient: Array) -> ErrorCur
 def _taylor_rate(
     objective: Objective, theta: Array, v: Array, J: float, slope: float
 ) -> float | None:
-    """The smaller of the rates of the two pairs of steps just above round-off."""
+    """The smaller of the rates of the two pairs of steps just above round-off, along v or -v.
 
+    None where the remainder is round-off at the first step already, or where the model has an
+    answer on neither side.
+    """
+    for sign in (1.0, -1.0):
+        try:
+            return _rate_along(objective, theta, sign * v, J, sign * slope)
+        except TrialError:
+            continue
+    return None
+
+
+def _rate_along(
+    objective: Objective, theta: Array, v: Array, J: float, slope: float
+) -> float | None:
     def remainder(h: float) -> float:
         return abs(objective.value(theta + h * v) - J - h * slope)
 
-    try:
-        tiny = 1e-14
-        noise = max(abs(objective.value(theta + tiny * v) - J - tiny * slope), 4e-16 * J)
-        curvature = remainder(FIRST_STEP) / FIRST_STEP**2
-        if not curvature * FIRST_STEP**2 > ABOVE_NOISE * noise:
-            return None
-        smallest = min(np.sqrt(ABOVE_NOISE * noise / curvature), FIRST_STEP / 4)
-        remainders = [remainder(smallest * factor) for factor in (4.0, 2.0, 1.0)]
-    except TrialError:
+    noise = max(remainder(NO_STEP), 4e-16 * J)
+    first = remainder(FIRST_STEP)
+    if not first > ABOVE_NOISE * noise:
         return None
-    if min(remainders) <= 0.0:
-        return None
-    rates = -np.diff(np.log2(remainders))
-    return float(min(rates, key=lambda rate: rate - 2.0))
+    shrink = np.sqrt(ABOVE_NOISE * noise / first)  # the remainder falls as the square
+    smallest = FIRST_STEP * min(float(shrink), 0.25)
+    remainders = [remainder(smallest * factor) for factor in (4.0, 2.0, 1.0)]
+    return float(min(-np.diff(np.log2(remainders)))) if min(remainders) > 0.0 else None
 
 
 def _relative(difference: Array, reference: Array) -> float:

@@ -31,7 +31,7 @@ from solver.objective import Objective
 STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the estimate
 COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
-FIRST_DAMPING = 1e-3
+FIRST_DAMPING = 1e-4
 MAX_REJECTIONS = 60
 
 STATUSES = {
@@ -77,6 +77,7 @@ class Scaling:
         p = objective.parameters
         self._log = p.logarithmic
         self._size = p.magnitudes
+        self._bounds = p.lower, p.upper
         self.start = self.to_z(p.start)
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
 
@@ -89,7 +90,10 @@ class Scaling:
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
         with np.errstate(over="ignore"):
-            return np.where(self._log, np.exp(np.where(self._log, z, 0.0)), z * self._size)
+            theta = np.where(self._log, np.exp(np.where(self._log, z, 0.0)), z * self._size)
+        # A bound met in z is met in theta, to the last bit.
+        theta = np.where(z <= self.lower, self._bounds[0], theta)
+        return np.where(z >= self.upper, self._bounds[1], theta)
 
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
@@ -130,7 +134,7 @@ def levenberg_marquardt(objective: Objective, max_iterations: int, report: Repor
         predicted = here.J - float(np.sum((here.r + here.R @ (trial - here.z)) ** 2))
         reduced = here.J - there.J
         ratio = min(reduced / max(predicted, np.finfo(float).tiny), 2.0)
-        damping *= max(1.0 / 3.0, 1.0 - (2.0 * ratio - 1.0) ** 3)
+        damping *= max(0.1, 1.0 - (2.0 * ratio - 1.0) ** 3)
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
         here, D = there, np.maximum(D, _column_norms(there.R))
         history.append(here.iteration(len(history), scaling))
@@ -148,7 +152,7 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
     so far, so that it interpolates back towards it.
     """
     scaling = Scaling(objective)
-    unit = max(objective.value(scaling.to_theta(scaling.start)), np.finfo(float).tiny)
+    unit = objective.value(scaling.to_theta(scaling.start)) or 1.0
     best = _Best(np.inf, scaling.start, np.zeros_like(scaling.start))
     history: list[Iteration] = []
 

@@ -40,17 +40,18 @@ ready() {
   done
 }
 
-# calibrate URL: post the course's example, and expect it to converge.
+# calibrate URL: post the example that the service offers, and expect it to converge.
 calibrate() {
-  curl --noproxy '*' --silent --show-error --max-time 60 --output "$answer" \
-    --header 'Content-Type: application/json' --data-binary @examples/course.json "$1/v1/calibrate" ||
-    die "no answer to POST /v1/calibrate"
+  local request=(curl --noproxy '*' --silent --show-error --fail-with-body --max-time 60)
+  "${request[@]}" "$1/v1/example" |
+    "${request[@]}" --output "$answer" --header 'Content-Type: application/json' \
+      --data-binary @- "$1/v1/calibrate" || die "POST /v1/calibrate: $(head -c 600 "$answer")"
   python3 - "$answer" <<'PY' || die "the example did not converge: $(head -c 600 "$answer")"
 import json, sys
 with open(sys.argv[1], encoding="utf-8") as file:
     answer = json.load(file)
-print("  status:", answer.get("status"), {name: found["value"] for name, found in answer.get("estimates", {}).items()})
-sys.exit(answer.get("status") != "converged")
+print("  status:", answer["status"], {name: found["value"] for name, found in answer["estimates"].items()})
+sys.exit(answer["status"] != "converged")
 PY
 }
 

@@ -89,7 +89,8 @@ def field(experiment: Experiment, values: Values) -> Array:
     K, drive = _rows(e, kappa, dx)
     loads = _loads(e, values, x, t, drive)
     held = {node: curve(end.value, values, t) for node, end in _ends(e) if end.pinned}
-    initial = curve(e.bar.initial, values, x).astype(loads.dtype)
+    initial = curve(e.bar.initial, values, x)
+    initial = initial.astype(np.result_type(initial, loads, *held.values()))
     for node, end in _ends(e):
         if end.pinned:
             initial[node] = curve(end.value, values, np.zeros(1))[0]

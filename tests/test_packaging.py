@@ -8,14 +8,14 @@ import sys
 import tomllib
 import zipfile
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 SOLVER_NEEDS = {"numba", "numpy", "scipy"}

@@ -32,7 +32,11 @@ FAILURES = {
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": f"problem+json: {words}",
-        "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="ProblemDetails")}}},
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": REFERENCE.format(model="ProblemDetails")}
+            }
+        },
     }
     for status, words in FAILURES.items()
 }

@@ -11,6 +11,7 @@ leave a stale result behind.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -51,6 +52,7 @@ def cache_folder() -> Path:
     if _writable(folder):
         return folder
     private = Path(tempfile.mkdtemp(prefix="kappafit-kernels-"))
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
     if folder.is_dir():
         shutil.copytree(folder, private, dirs_exist_ok=True)
     return private

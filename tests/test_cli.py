@@ -1,0 +1,114 @@
+"""The command `kappafit`, run as people run it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+EXAMPLE = ROOT / "app" / "examples" / "lecture.json"
+
+
+def kappafit(*arguments, stdin=None, timeout=120):
+    command = [sys.executable, "-m", "app", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, timeout=timeout)
+
+
+def test_calibrate_prints_a_table():
+    run = kappafit("calibrate", EXAMPLE)
+    assert run.returncode == 0, run.stderr
+    text = run.stdout.decode()
+    row = re.search(r"^a\s+(\S+)\s+(\S+)\s+\[(\S+), (\S+)\]", text, re.M)
+    value, error, lower, upper = map(float, row.groups())
+    assert lower < value < upper
+    assert error > 0
+    assert "converged after" in text
+    assert "determined: The data determine every unknown." in text
+    assert "gradient proved" in text
+
+
+def test_course_data_through_the_command_line(course, tmp_path):
+    file = tmp_path / "course.json"
+    file.write_text(json.dumps(course))
+    run = kappafit("calibrate", file, "--json")
+    answer = json.loads(run.stdout)
+    assert run.returncode == 0
+    assert abs(answer["estimates"]["a"]["value"] - 5.0) <= 1e-8
+    assert abs(answer["estimates"]["b"]["value"] - 2.0) <= 1e-8
+    assert answer["objective"] <= 1e-25
+
+
+def test_standard_input_and_the_service_give_the_same_answer(server):
+    run = kappafit("calibrate", "-", "--json", stdin=EXAMPLE.read_bytes())
+    here, there = json.loads(run.stdout), server.post("/v1/calibrate", EXAMPLE.read_bytes()).json()
+    for answer in (here, there):
+        answer["provenance"].pop("seconds")
+    assert here == there
+
+
+def test_gradient_simulate_and_example():
+    run = kappafit("gradient", EXAMPLE, "--at", "a=2", "--at", '{"b": 1.5}', "--json")
+    answer = json.loads(run.stdout)
+    assert answer["at"] == {"a": 2.0, "b": 1.5}
+    assert "dJ / d unknown" in kappafit("gradient", EXAMPLE).stdout.decode()
+    simulated = kappafit("simulate", EXAMPLE).stdout.decode()
+    assert "T0: t / s" in simulated
+    field = kappafit("simulate", EXAMPLE, "--field").stdout.decode()
+    assert "51 times x 51 places" in field
+    assert kappafit("example").stdout == EXAMPLE.read_bytes()
+
+
+def test_check_and_plots(tmp_path):
+    pytest.importorskip("matplotlib")
+    for command in ("calibrate", "check"):
+        file = tmp_path / f"{command}.png"
+        run = kappafit(command, EXAMPLE, "--plot", file)
+        assert run.returncode == 0, run.stderr
+        assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        assert file.stat().st_size > 20_000
+    assert "gradient proved" in run.stdout.decode()
+    assert "complex step" in run.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b'{"bar": ', "not JSON"),
+        (b'{"bar": {"lenght": 1}}', "did you mean 'length'?"),
+        (b"", "empty"),
+    ],
+)
+def test_what_is_wrong_is_said_on_stderr(document, words):
+    run = kappafit("calibrate", "-", stdin=document)
+    assert run.returncode == 2
+    assert words in run.stderr.decode()
+    assert run.stdout == b""
+
+
+def test_bad_points_and_files():
+    assert "cannot read" in kappafit("calibrate", "no such file").stderr.decode()
+    run = kappafit("gradient", EXAMPLE, "--at", "a")
+    assert run.returncode == 2
+    assert "NAME=VALUE" in run.stderr.decode()
+    run = kappafit("gradient", EXAMPLE, "--at", "c=1")
+    assert run.returncode == 2
+    assert "not an unknown" in run.stderr.decode()
+
+
+def test_an_unconverged_fit_says_so(document, tmp_path):
+    document["fit"] = {"max_iterations": 1}
+    file = tmp_path / "short.json"
+    file.write_text(json.dumps(document))
+    run = kappafit("calibrate", file)
+    assert run.returncode == 1
+    assert "max_iterations" in run.stdout.decode()
+    assert "raise fit.max_iterations" in " ".join(run.stdout.decode().split())
+
+
+def test_help_names_every_command():
+    text = kappafit("--help").stdout.decode()
+    for command in ("calibrate", "gradient", "simulate", "check", "serve", "example", "warm-up"):
+        assert command in text
