@@ -2,7 +2,7 @@
 # Everything is installed into $(VENV) from the hashed lock files; `make clean` removes it again.
 
 VENV ?= .venv
-HOST ?= 127.0.0.1
+HOST = 127.0.0.1
 PORT ?= 8000
 PYTEST_ARGS ?=
 BENCH_ARGS ?= peers

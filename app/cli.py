@@ -140,7 +140,11 @@ def _task(document: Path) -> Task:
         data = sys.stdin.buffer.read() if str(document) == "-" else document.read_bytes()
     except OSError as error:
         _stop(f"cannot read {document}: {error.strerror}")
-    return _ask(lambda: Task(data))
+    task = _ask(lambda: Task(data))
+    if not solver.is_warm():
+        with errors.status("compiling the kernels, once on this machine"):
+            solver.warm_up()
+    return task
 
 
 def _ask(question: Callable[[], Result]) -> Result:

@@ -27,7 +27,7 @@ from solver.simulate import (
     vjp,
 )
 from solver.source import Source
-from solver.warm import warm_up
+from solver.warm import is_warm, warm_up
 
 __all__ = [
     "BOUNDARIES",
@@ -61,6 +61,7 @@ __all__ = [
     "calibrate",
     "certify",
     "check",
+    "is_warm",
     "jacobian",
     "jvp",
     "simulate",

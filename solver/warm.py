@@ -10,7 +10,7 @@ from solver.boundary import Temperature
 from solver.calibrate import calibrate
 from solver.curves import Unknown
 from solver.experiment import Bar, Experiment, Material, Sensor, Time
-from solver.kernels import clear_cache
+from solver.kernels import cache_folder, clear_cache
 from solver.laws import Linear
 from solver.simulate import check
 from solver.source import Source
@@ -23,6 +23,11 @@ def warm_up() -> None:
     except (pickle.UnpicklingError, EOFError, OSError, ValueError):
         clear_cache()
         _run_everything()
+
+
+def is_warm() -> bool:
+    """Whether compiled kernels lie in the cache, so that a start takes a second and not twenty."""
+    return any(cache_folder().rglob("*.nbc"))
 
 
 def _run_everything() -> None:

@@ -11,7 +11,10 @@ network=${DOCKER_NETWORK:-default}
 ready_seconds=${READY_SECONDS:-10}
 name=kappafit-probe-$$
 answer=$(mktemp)
-compose=(docker compose --project-name "$name" --file docker/compose.yaml)
+compose=()
+if docker compose version >/dev/null 2>&1; then compose=(docker compose); fi
+if ((${#compose[@]} == 0)) && command -v docker-compose >/dev/null; then compose=(docker-compose); fi
+compose+=(--project-name "$name" --file docker/compose.yaml)
 
 say() { printf '[probe %4ds] %s\n' "$SECONDS" "$*"; }
 die() {

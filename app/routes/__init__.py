@@ -2,4 +2,4 @@
 
 from app.routes import health, pages, solve
 
-ROUTERS = (pages.router, health.router, solve.router)
+ROUTERS = (solve.router, health.router, pages.router)

@@ -1,4 +1,4 @@
-"""The first page, the interactive documentation, and the example document; all from the package."""
+"""The first page and the interactive documentation, all from the package."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import html
 from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Request, Response
-
-from app.examples import example_bytes
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,9 +46,3 @@ async def asset(name: str) -> Response:
     file, kind = ASSETS[name]
     headers = SAFE | {"Cache-Control": "max-age=3600"}
     return Response(file.read_bytes(), media_type=kind, headers=headers)
-
-
-@router.get("/v1/example", include_in_schema=True, tags=["experiments"])
-async def get_example() -> Response:
-    """A document that runs as it stands."""
-    return Response(example_bytes(), media_type="application/json")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.answers import Answer, CheckAnswer, GradientAnswer, SimulationAnswer
 from app.body import read_body
-from app.examples import example
+from app.examples import example, example_bytes
 from app.problems import ProblemDetails
 from app.schema import Document
 from app.service import Task, read_at
@@ -63,6 +63,12 @@ At = Annotated[
         openapi_examples={"start": {"value": ""}, "a": {"value": '{"a": 2.0}'}},
     ),
 ]
+
+
+@router.get("/example", operation_id="example", summary="A document that runs as it stands")
+async def get_example() -> Response:
+    """A bar with diffusivity a + b x and two sensors; send it to any call below."""
+    return Response(example_bytes(), media_type="application/json")
 
 
 async def _solve(request: Request, work: Callable[[Task], Reply]) -> Response:
