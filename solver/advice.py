@@ -1,0 +1,136 @@
+"""What the data leave open, in words, and what would close it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from solver.errors import TrialError
+from solver.experiment import Sensor
+from solver.kernels import Array
+from solver.objective import Objective
+from solver.observe import interpolation, reading_times
+
+CANDIDATES = 24  # places along the bar at which a further sensor is considered
+APART = 0.1  # of the bar's length between it and every present sensor
+WORTH_SAYING = 0.9  # of the present relative standard error
+NO_PLACE = "No further sensor would change that much: heat the bar differently, or fix one of them."
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How the readings answer to relative changes of the parameters.
+
+    S (M, p): the residuals' Jacobian, columns times the parameters' sizes. s: the standard
+    deviation of a weighted residual.
+    """
+
+    objective: Objective
+    theta: Array
+    S: Array
+    s: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names."""
+        return self.objective.parameters.names
+
+
+def advise(sensitivity: Sensitivity, direction: Array, worst: float) -> str:
+    """Which parameters are open along the weakest `direction`, and what would help.
+
+    `worst` is the relative standard error along it, infinite where no reading moves.
+    """
+    names = sensitivity.names
+    leader, partners = _involved(sensitivity.S, direction)
+    if partners:
+        together = (
+            "trade off against each other" if len(partners) == 1 else "make up for one another"
+        )
+        named = [names[j] for j in sorted((leader, *partners))]
+        changes = [_change(names[j], min(worst, 1e3) * direction[j]) for j in (leader, *partners)]
+        said = (
+            f"{', '.join(named[:-1])} and {named[-1]} {together}: {' while '.join(changes)} "
+            "moves the readings by no more than their noise."
+        )
+    elif np.isfinite(worst):
+        said = (
+            f"The readings hardly depend on {names[leader]}: "
+            f"its relative standard error is {100 * worst:.2g} %."
+        )
+    else:
+        said = f"The readings do not depend on {names[leader]}: no change of it moves any of them."
+    return f"{said} {_further_sensor(sensitivity, worst)}"
+
+
+def _involved(S: Array, direction: Array) -> tuple[int, list[int]]:
+    """The parameter that leads a direction, and those that go with it.
+
+    A partner takes a large part in the direction, or a small one while its own effect on the
+    readings is like the leader's.
+    """
+    leader = int(np.argmax(np.abs(direction)))
+    norms = np.linalg.norm(S, axis=0)
+    reach = norms * norms[leader]
+    alike = np.abs(S.T @ S[:, leader]) > 0.8 * np.where(reach > 0.0, reach, np.inf)
+    share = np.abs(direction)
+    partners = (share > 0.3) | (alike & (share > 0.02))
+    return leader, [int(j) for j in np.argsort(-share) if partners[j] and j != leader]
+
+
+def _change(name: str, relative: float) -> str:
+    return f"{'raising' if relative > 0 else 'lowering'} {name} by {100 * abs(relative):.2g} %"
+
+
+def _further_sensor(objective: Objective, theta: Array, S: Array, s: float, worst: float) -> str:
+    """Where one more sensor, read and as noisy as the best read one, would help most."""
+    objective, theta = sensitivity.objective, sensitivity.theta
+    experiment, grid = objective.experiment, objective.experiment.grid
+    model = max(experiment.sensors, key=lambda sensor: int(sensor.present.sum()))
+    times = reading_times(model, grid)[model.present]
+    nodes = np.unique(np.linspace(0, grid.cells, CANDIDATES + 1).round().astype(int))
+    read = np.array([sensor.x for sensor in experiment.sensors if sensor.present.any()])
+    apart = np.abs(nodes[:, None] * grid.dx - read).min(axis=1) >= APART * grid.length
+    places = nodes[apart] * grid.dx
+    if places.size == 0:
+        return NO_PLACE
+    x, t = np.repeat(places, times.size), np.tile(times, places.size)
+    further = Objective(experiment, observation=interpolation(grid, x, t, ()))
+    sizes = objective.parameters.sizes(theta)
+    try:
+        weights = _weights_like(model, further.predict(theta))
+        gained = further.jacobian(theta) * weights[:, None] * sizes
+    except TrialError:
+        return NO_PLACE
+    now = sensitivity.S.T @ sensitivity.S
+    blocks = gained.reshape(places.size, times.size, theta.size)
+    weakest = np.array([np.linalg.eigvalsh(now + block.T @ block)[0] for block in blocks])
+    best = int(np.argmax(weakest))
+    after = sensitivity.s / np.sqrt(weakest[best]) if weakest[best] > 0.0 else np.inf
+    if not after < WORTH_SAYING * worst:
+        return NO_PLACE
+    where = "further along the bar " if places[best] > read.max() else ""
+    before = f"from {100 * worst:.2g} %" if np.isfinite(worst) else "from infinity"
+    return (
+        f"A sensor {where}would help: one at x = {places[best]:.3g} m, read at the same times and "
+        f"as noisy, would bring the relative standard error {before} to {100 * after:.2g} %; "
+        f"repeating every reading would bring it to {100 * worst / np.sqrt(2.0):.2g} %."
+    )
+
+
+def _weights_like(model: Sensor, y: Array) -> Array:
+    """1 / sigma of readings `y` as noisy as the model sensor's: by a fraction, or by a level.
+
+    It is a fraction when the given sigmas follow the readings more closely than they keep to one
+    value.
+    """
+    if model.sigma is None or model.temperatures is None:
+        return np.ones(y.shape)
+    d = np.abs(model.temperatures[model.present])
+    sigma = np.broadcast_to(model.sigma, model.present.shape)[model.present]
+    if np.all(d > 0.0) and np.std(np.log(sigma / d)) < 0.5 * np.std(np.log(sigma)):
+        fraction = float(np.median(sigma / d))
+        floor = 1e-3 * float(np.max(np.abs(y), initial=0.0))
+        return 1.0 / (fraction * np.maximum(np.abs(y), max(floor, 1e-300)))
+    return np.full(y.shape, 1.0 / float(np.median(sigma)))
