@@ -83,40 +83,50 @@ def _change(name: str, relative: float) -> str:
     return f"{'raising' if relative > 0 else 'lowering'} {name} by {100 * abs(relative):.2g} %"
 
 
-def _further_sensor(objective: Objective, theta: Array, S: Array, s: float, worst: float) -> str:
-    """Where one more sensor, read and as noisy as the best read one, would help most."""
+def _further_sensor(sensitivity: Sensitivity, worst: float) -> str:
+    """Where one more sensor would help most, and how that compares with repeating everything."""
+    read = [s.x for s in sensitivity.objective.experiment.sensors if s.present.any()]
+    place, after = _best_place(sensitivity, np.array(read))
+    if not after < WORTH_SAYING * worst:
+        return NO_PLACE
+    where = "further along the bar " if place > max(read) else ""
+    said = (
+        f"A sensor {where}would help: one at x = {place:.3g} m, read at the same times and as "
+        f"noisy, would bring the relative standard error to {100 * after:.2g} %"
+    )
+    if not np.isfinite(worst):
+        return f"{said}."
+    repeated = 100 * worst / np.sqrt(2.0)
+    return f"{said} from {100 * worst:.2g} %; repeating every reading, to {repeated:.2g} %."
+
+
+def _best_place(sensitivity: Sensitivity, read: Array) -> tuple[float, float]:
+    """The place of one more sensor, away from those at `read`, and the worst error with it.
+
+    It is read at the times of the best read sensor, and as noisy.
+    """
     objective, theta = sensitivity.objective, sensitivity.theta
     experiment, grid = objective.experiment, objective.experiment.grid
     model = max(experiment.sensors, key=lambda sensor: int(sensor.present.sum()))
     times = reading_times(model, grid)[model.present]
     nodes = np.unique(np.linspace(0, grid.cells, CANDIDATES + 1).round().astype(int))
-    read = np.array([sensor.x for sensor in experiment.sensors if sensor.present.any()])
     apart = np.abs(nodes[:, None] * grid.dx - read).min(axis=1) >= APART * grid.length
     places = nodes[apart] * grid.dx
     if places.size == 0:
-        return NO_PLACE
+        return 0.0, np.inf
     x, t = np.repeat(places, times.size), np.tile(times, places.size)
     further = Objective(experiment, observation=interpolation(grid, x, t, ()))
-    sizes = objective.parameters.sizes(theta)
     try:
         weights = _weights_like(model, further.predict(theta))
-        gained = further.jacobian(theta) * weights[:, None] * sizes
+        gained = further.jacobian(theta) * weights[:, None] * objective.parameters.sizes(theta)
     except TrialError:
-        return NO_PLACE
+        return 0.0, np.inf
     now = sensitivity.S.T @ sensitivity.S
     blocks = gained.reshape(places.size, times.size, theta.size)
     weakest = np.array([np.linalg.eigvalsh(now + block.T @ block)[0] for block in blocks])
     best = int(np.argmax(weakest))
     after = sensitivity.s / np.sqrt(weakest[best]) if weakest[best] > 0.0 else np.inf
-    if not after < WORTH_SAYING * worst:
-        return NO_PLACE
-    where = "further along the bar " if places[best] > read.max() else ""
-    before = f"from {100 * worst:.2g} %" if np.isfinite(worst) else "from infinity"
-    return (
-        f"A sensor {where}would help: one at x = {places[best]:.3g} m, read at the same times and "
-        f"as noisy, would bring the relative standard error {before} to {100 * after:.2g} %; "
-        f"repeating every reading would bring it to {100 * worst / np.sqrt(2.0):.2g} %."
-    )
+    return float(places[best]), float(after)
 
 
 def _weights_like(model: Sensor, y: Array) -> Array:
