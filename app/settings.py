@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.limits import Limits
+
+
+def available_cpus() -> int:
+    """Cores this process may use: its affinity, and the quota of its container."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return cores
 
 
 class Settings(BaseSettings):
@@ -25,11 +38,7 @@ class Settings(BaseSettings):
         default=1_000_000, gt=0, description="temperatures in a field answer"
     )
     workers: int = Field(
-        default_factory=lambda: (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        ),
+        default_factory=lambda: available_cpus(),
         gt=0,
         description="documents solved at the same time",
     )

@@ -81,7 +81,11 @@ class Assembly:
     def values(self, theta: Array) -> dict[Place, Array]:
         """Every curve on its grid points; raises TrialError where a law is not positive."""
         named = dict(zip(self.names, theta, strict=True))
-        fresh = {p: resolve(c, named).value(s) for p, (c, s) in self._unknown.items()}
+        with np.errstate(over="ignore", invalid="ignore"):
+            fresh = {p: resolve(c, named).value(s) for p, (c, s) in self._unknown.items()}
+        for place, value in fresh.items():
+            if not np.isfinite(value).all():
+                raise TrialError(place, "not_finite", "its values are not finite numbers")
         self._require_positive(fresh.get(DIFFUSIVITY, self._known.get(DIFFUSIVITY)))
         return self._known | fresh
 

@@ -20,7 +20,6 @@ from solver.search import METHODS, STATUSES, Iteration, Report, Search
 from solver.uncertainty import Uncertainty, quantify
 from solver.validation import validate_for_fit
 
-FEW = 30  # unknowns up to which the exact Jacobian pays
 FOURIER = (1e-6, 1e6)  # a run outside is over before, or long after, heat crosses the bar
 
 
@@ -72,7 +71,7 @@ def calibrate(
     objective = Objective(experiment, pulse=pulse)
     start = objective.parameters.start
     start_objective, start_gradient = objective.value_and_gradient(start)
-    search = _search(objective, report)
+    search = _search(objective, start, report)
     final, gradient = objective.value_and_gradient(search.theta)
     certificate, note = _certificate(objective, start, search.theta)
     predicted = objective.predict(search.theta)
@@ -100,15 +99,12 @@ def calibrate(
     )
 
 
-def _search(objective: Objective, report: Report) -> Search:
+def _search(objective: Objective, start: Array, report: Report) -> Search:
     fit = objective.experiment.fit
-    if fit.method not in ("auto", *METHODS):
-        detail = f"{fit.method!r} is not one of auto, {', '.join(METHODS)}"
+    if fit.method not in METHODS:
+        detail = f"{fit.method!r} is not one of {', '.join(METHODS)}"
         raise InvalidExperiment(Problem(("fit", "method"), "not_available", detail))
-    few = objective.parameters.start.size <= FEW
-    automatic = "levenberg-marquardt" if few else "l-bfgs-b"
-    name = automatic if fit.method == "auto" else fit.method
-    return METHODS[name](objective, fit.max_iterations, report)
+    return METHODS[fit.method](objective, start, fit.max_iterations, report)
 
 
 def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Certificate, str]:

@@ -116,7 +116,8 @@ class LinearMarch:
         """
         c = coefficients.astype(np.dtype(np.float64))
         transposed = kernels.transpose(c.bands)
-        factors, factors_transposed = self._factors(c.bands), self._factors(transposed)
+        factors = self._factors(c.bands)
+        factors_transposed = self._factors_transposed(c.bands, factors)
         n = c.initial.size
         lam, bands_bar = np.zeros(n), np.zeros_like(c.bands)
         profiles_bar = np.zeros_like(c.profiles if profiles else c.profiles[:0])
@@ -212,6 +213,11 @@ class LinearMarch:
 
     def _factors(self, bands: Array) -> Array:
         return np.stack([kernels.factor(bands, self.dt * a) for a in np.diagonal(self.A)])
+
+    def _factors_transposed(self, bands: Array, factors: Array) -> Array:
+        steps = self.dt * np.diagonal(self.A)
+        rows = zip(steps, factors, strict=True)
+        return np.stack([kernels.factor_transposed(bands, step, f) for step, f in rows])
 
     def _reserve(self, n: int) -> None:
         blocks = list(self._blocks(n))

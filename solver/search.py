@@ -18,7 +18,7 @@ Byrd, Lu, Nocedal & Zhu, SIAM J. Sci. Comput. 16 (1995) 1190-1208 (L-BFGS-B).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,8 +28,10 @@ from solver.errors import TrialError
 from solver.kernels import Array
 from solver.objective import Objective
 
+FEW = 30  # unknowns up to which the exact Jacobian pays
 STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the estimate
 COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
+ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a search has arrived
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
 FIRST_DAMPING = 1e-4
 MAX_REJECTIONS = 60
@@ -67,7 +69,7 @@ class Search:
 
 
 Report = Callable[[Iteration], None]
-Method = Callable[[Objective, int, Report], Search]
+Method = Callable[[Objective, Array, int, Report], Search]  # from a start theta, in so many steps
 
 
 class Scaling:
@@ -78,7 +80,6 @@ class Scaling:
         self._log = p.logarithmic
         self._size = p.magnitudes
         self._bounds = p.lower, p.upper
-        self.start = self.to_z(p.start)
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
 
     def to_z(self, theta: Array) -> Array:
@@ -100,7 +101,31 @@ class Scaling:
         return np.where(self._log, theta, self._size)
 
 
-def levenberg_marquardt(objective: Objective, max_iterations: int, report: Report) -> Search:
+def automatic(objective: Objective, start: Array, max_iterations: int, report: Report) -> Search:
+    """Levenberg-Marquardt for few unknowns, L-BFGS-B for many.
+
+    Where Levenberg-Marquardt is stopped by points at which the model has no answer, L-BFGS-B goes
+    another way from the same start, and Levenberg-Marquardt finishes what it found.
+    """
+    if start.size > FEW:
+        return lbfgsb(objective, start, max_iterations, report)
+    first = levenberg_marquardt(objective, start, max_iterations, report)
+    if first.status != "stalled":
+        return first
+    detour = lbfgsb(objective, start, max_iterations, report)
+    last = levenberg_marquardt(objective, detour.theta, max_iterations, report)
+    best = min((last, first), key=lambda search: search.history[-1].objective)
+    way = first.history + detour.history + last.history
+    return replace(
+        best,
+        method=f"{first.method}, {detour.method}, {last.method}",
+        history=tuple(replace(step, number=k) for k, step in enumerate(way)),
+    )
+
+
+def levenberg_marquardt(
+    objective: Objective, start: Array, max_iterations: int, report: Report
+) -> Search:
     """Least squares with the exact Jacobian; see the module's text."""
     scaling = Scaling(objective)
 
@@ -109,13 +134,13 @@ def levenberg_marquardt(objective: Objective, max_iterations: int, report: Repor
         r, R = objective.residuals_and_jacobian(theta)
         return _Linearisation(z, r, R * scaling.slope(theta))
 
-    here = linearise(scaling.start)
+    here = linearise(scaling.to_z(start))
     D = _column_norms(here.R)
     damping, status, history = FIRST_DAMPING, "max_iterations", [here.iteration(0, scaling)]
     report(history[0])
     while len(history) <= max_iterations:
         free = _free(here, scaling)
-        if _stationary(here.R[:, free], here.r):
+        if _stationary(here, free, COSINE_TOLERANCE):
             status = "converged"
             break
         growth = 2.0
@@ -129,7 +154,7 @@ def levenberg_marquardt(objective: Objective, max_iterations: int, report: Repor
                 break
             damping, growth = damping * growth, 2.0 * growth
         if there is None or not there.J < here.J:
-            status = "converged" if small else "stalled"
+            status = _verdict(here, D, free) if small else "stalled"
             break
         predicted = here.J - float(np.sum((here.r + here.R @ (trial - here.z)) ** 2))
         reduced = here.J - there.J
@@ -140,20 +165,21 @@ def levenberg_marquardt(objective: Objective, max_iterations: int, report: Repor
         history.append(here.iteration(len(history), scaling))
         report(history[-1])
         if small or settled:
-            status = "converged"
+            status = _verdict(here, D, _free(here, scaling))
             break
     return Search(scaling.to_theta(here.z), status, "levenberg-marquardt", tuple(history))
 
 
-def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
+def lbfgsb(objective: Objective, start: Array, max_iterations: int, report: Report) -> Search:
     """Quasi-Newton with the adjoint gradient, for many unknowns (SciPy's L-BFGS-B).
 
     Where the model has no answer the line search is given a parabola that rises from the best point
     so far, so that it interpolates back towards it.
     """
     scaling = Scaling(objective)
-    unit = objective.value(scaling.to_theta(scaling.start)) or 1.0
-    best = _Best(np.inf, scaling.start, np.zeros_like(scaling.start))
+    z = scaling.to_z(start)
+    unit = objective.value(scaling.to_theta(z)) or 1.0
+    best = _Best(np.inf, z, np.zeros_like(z))
     history: list[Iteration] = []
 
     def value_and_gradient(z: Array) -> tuple[float, Array]:
@@ -175,11 +201,11 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
         history.append(Iteration(len(history), best.value * unit, norm, theta))
         report(history[-1])
 
-    value_and_gradient(scaling.start)
-    accepted(scaling.start)
+    value_and_gradient(z)
+    accepted(z)
     result = minimize(  # type: ignore[call-overload]  # the stubs do not take jac=True in 1.17
         value_and_gradient,
-        scaling.start,
+        z,
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(scaling.lower, scaling.upper, strict=True)),
@@ -197,6 +223,7 @@ def lbfgsb(objective: Objective, max_iterations: int, report: Report) -> Search:
 
 
 METHODS: dict[str, Method] = {
+    "auto": automatic,
     "levenberg-marquardt": levenberg_marquardt,
     "l-bfgs-b": lbfgsb,
 }
@@ -249,10 +276,22 @@ def _free(here: _Linearisation, scaling: Scaling) -> Array:
     return np.asarray(~((low & (slope > 0)) | (high & (slope < 0))))
 
 
-def _stationary(R: Array, r: Array) -> bool:
-    """Whether the residuals are orthogonal to every column."""
-    reach = np.linalg.norm(R, axis=0) * np.linalg.norm(r)
-    return bool(np.all(np.abs(R.T @ r) <= COSINE_TOLERANCE * reach))
+def _stationary(here: _Linearisation, free: Array, tolerance: float) -> bool:
+    """Whether the residuals are orthogonal to every free column."""
+    R = here.R[:, free]
+    reach = np.linalg.norm(R, axis=0) * np.linalg.norm(here.r)
+    return bool(np.all(np.abs(R.T @ here.r) <= tolerance * reach))
+
+
+def _verdict(here: _Linearisation, D: Array, free: Array) -> str:
+    """Whether a search that moves no more has arrived, or is only held up.
+
+    It has arrived where the residuals are stationary, or an undamped step would be short too. It
+    is held up next to points at which the model has no answer.
+    """
+    undamped = D * _damped_step(here, D, 0.0, free)
+    short = np.linalg.norm(undamped) <= ARRIVED * np.linalg.norm(D * here.z)
+    return "converged" if short or _stationary(here, free, ARRIVED) else "stalled"
 
 
 def _column_norms(R: Array) -> Array:

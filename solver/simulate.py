@@ -40,18 +40,22 @@ def starts(experiment: Experiment) -> dict[str, float]:
 def theta_at(objective: Objective, at: Values | None) -> Array:
     """The parameter vector with the values of `at`, start values elsewhere.
 
-    Raises InvalidExperiment for a name that is no unknown.
+    Raises InvalidExperiment for a name that is no unknown, or a value out of range.
     """
-    named = dict(zip(objective.parameters.names, objective.parameters.start, strict=True))
-    for name in at or {}:
-        if name not in named:
-            detail = f"{name!r} is not an unknown of the document; those are {', '.join(named)}"
-            raise InvalidExperiment(Problem(("at", name), "unknown_parameter", detail))
-    values = np.array(list((named | dict(at or {})).values()), dtype=np.float64)
-    if not np.all(np.abs(values) <= LARGEST):
+    return _vector(objective, at or {}, "at", objective.parameters.start)
+
+
+def _vector(objective: Objective, named: Values, argument: str, otherwise: Array) -> Array:
+    values = dict(zip(objective.parameters.names, map(float, otherwise), strict=True))
+    for name in named:
+        if name not in values:
+            detail = f"{name!r} is not an unknown of the document; those are {', '.join(values)}"
+            raise InvalidExperiment(Problem((argument, name), "unknown_parameter", detail))
+    vector = np.array(list((values | dict(named)).values()), dtype=np.float64)
+    if not np.all(np.abs(vector) <= LARGEST):
         detail = f"values must be finite numbers within +-{LARGEST:g}"
-        raise InvalidExperiment(Problem(("at",), "out_of_range", detail))
-    return values
+        raise InvalidExperiment(Problem((argument,), "out_of_range", detail))
+    return vector
 
 
 def simulate(
@@ -96,14 +100,18 @@ def jacobian(experiment: Experiment, at: Values | None = None) -> Array:
 def jvp(experiment: Experiment, direction: Values, at: Values | None = None) -> Array:
     """The derivative of the readings along `direction`, (readings,)."""
     objective = Objective(experiment)
-    v = np.array([direction.get(name, 0.0) for name in objective.parameters.names])
+    v = _vector(objective, direction, "direction", np.zeros(len(objective.parameters.names)))
     return objective.jvp(theta_at(objective, at), v)
 
 
 def vjp(experiment: Experiment, readings_bar: Array, at: Values | None = None) -> dict[str, float]:
     """The Jacobian's transpose times `readings_bar` (readings,), by name."""
     objective = Objective(experiment)
-    bar = objective.vjp(theta_at(objective, at), np.asarray(readings_bar, np.float64))
+    readings_bar = np.asarray(readings_bar, np.float64)
+    if readings_bar.shape != objective.data.shape:
+        detail = f"{readings_bar.shape} cotangents for {objective.data.shape} readings"
+        raise InvalidExperiment(Problem(("readings_bar",), "length_mismatch", detail))
+    bar = objective.vjp(theta_at(objective, at), readings_bar)
     return dict(zip(objective.parameters.names, map(float, bar), strict=True))
 
 

@@ -6,7 +6,7 @@ advances arrays.
 
 from solver.kernels.compiled import cache_folder, clear_cache, kernel
 from solver.kernels.march import adjoint, forward, tangent
-from solver.kernels.tridiagonal import Array, factor, solve, transpose
+from solver.kernels.tridiagonal import Array, factor, factor_transposed, solve, transpose
 
 __all__ = [
     "Array",
@@ -14,6 +14,7 @@ __all__ = [
     "cache_folder",
     "clear_cache",
     "factor",
+    "factor_transposed",
     "forward",
     "kernel",
     "solve",

@@ -10,8 +10,17 @@ therefore folded into the factors, which leaves one fused multiply-add per row o
 
     y_r = rhs_r inverse_r - below_r y_{r-1},        u_r = y_r - above_r u_{r+1}
 
-Elimination is without pivoting: the marches solve with I - dt a K, which is diagonally dominant
-for a heat operator and positive dt a.
+Elimination is without pivoting: the marches solve with M = I - step K, an M-matrix for a heat
+operator. Where heat can hardly leave the bar and steps are long, the 1 in 1 - step K_rr is lost to
+round-off, and with it the conservation of heat. So the pivots p_r are not formed from the diagonal
+but from the row sums s_r of M, which are 1 where no heat leaves: with l and a the entries of M
+below and above the diagonal,
+
+    q_r = s_r - l_r q_{r-1} / p_{r-1},      p_r = q_r - a_r,
+
+all of whose terms are positive, so that nothing cancels (the idea of Grassmann, Taksar & Heyman,
+Operations Research 33 (1985) 1107-1116). M^T has the same pivots; its factors are those of M, with
+the multipliers exchanged.
 """
 
 from __future__ import annotations
@@ -38,17 +47,32 @@ def transpose(bands: Array) -> Array:
 
 @kernel
 def factor(bands: Array, step: float) -> Array:
-    """Factors (3, N) of I - step K: inverse pivots, multipliers below, multipliers above."""
+    """Factors (3, N) of M = I - step K: inverse pivots, multipliers below, multipliers above."""
     n = bands.shape[1]
     factors = np.zeros_like(bands)
-    above = 0.0 * bands[1, 0]
+    excess = 0.0 * bands[1, 0]  # q_{r-1} / p_{r-1}
     for r in range(n):
-        inverse = 1.0 / (1.0 - step * bands[1, r] + step * bands[0, r] * above)
-        above = -step * bands[2, r] * inverse
+        below, above = -step * bands[0, r], -step * bands[2, r]
+        row_sum = 1.0 - step * (bands[0, r] + bands[1, r] + bands[2, r])
+        q = row_sum - below * excess
+        inverse = 1.0 / (q - above)
+        excess = q * inverse
         factors[0, r] = inverse
-        factors[1, r] = -step * bands[0, r] * inverse
-        factors[2, r] = above
+        factors[1, r] = below * inverse
+        factors[2, r] = above * inverse
     return factors
+
+
+@kernel
+def factor_transposed(bands: Array, step: float, factors: Array) -> Array:
+    """Factors (3, N) of M^T from those of M."""
+    n = bands.shape[1]
+    transposed = np.zeros_like(factors)
+    transposed[0] = factors[0]
+    for r in range(1, n):
+        transposed[1, r] = -step * bands[2, r - 1] * factors[0, r]
+        transposed[2, r - 1] = -step * bands[0, r] * factors[0, r - 1]
+    return transposed
 
 
 @kernel
