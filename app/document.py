@@ -18,10 +18,11 @@ from app.problems import problems_of
 from app.schema import (
     TAGGED,
     Document,
-    Expression,
     Part,
+    ProfileFormula,
     ProfileTable,
     SensorPart,
+    SeriesFormula,
     SeriesTable,
     UnknownNumber,
 )
@@ -102,7 +103,7 @@ class _Builder:
 
     def curve(self, part: Any, variable: str, place: tuple[str | int, ...]) -> Number | Curve:
         match part:
-            case Expression(expression=text):
+            case ProfileFormula(expression=text) | SeriesFormula(expression=text):
                 try:
                     return solver.Expression(text, variable)
                 except ValueError as error:

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.body import BodyTooLarge, BodyTooSlow, NotJsonType
 from app.problems import ProblemDetails, problem_details
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
-from solver import InvalidExperiment, TrialError
+from solver import InvalidExperiment, Problem, TrialError
 
 log = logging.getLogger("kappafit")
 
@@ -45,6 +46,12 @@ def _invalid(_: Request, error: Exception) -> Answer:
     return problem_details(422, "The document cannot be meant", detail, error.problems), {}
 
 
+def _bad_query(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, RequestValidationError)
+    problems = tuple(Problem(tuple(e["loc"]), e["type"], e["msg"]) for e in error.errors())
+    return problem_details(422, "The query cannot be meant", "see errors", problems), {}
+
+
 def _no_answer(_: Request, error: Exception) -> Answer:
     assert isinstance(error, TrialError)
     return problem_details(422, "The model has no answer", str(error), (error.problem,)), {}
@@ -73,6 +80,7 @@ def _unexpected(request: Request, error: Exception) -> Answer:
 
 ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     InvalidExperiment: _invalid,
+    RequestValidationError: _bad_query,
     TrialError: _no_answer,
     NotJson: _simple(400, "Not JSON"),
     NotJsonType: _simple(415, "Send JSON"),

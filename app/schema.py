@@ -40,10 +40,16 @@ class UnknownNumber(Part):
         return solver.Unknown(self.unknown, self.start, lower, upper, self.scale)
 
 
-class Expression(Part):
-    """A formula of x (a profile) or t (a series)."""
+class ProfileFormula(Part):
+    """A formula of x."""
 
     expression: str = Field(max_length=1000, examples=["exp(-50*(x-0.5)**2)"])
+
+
+class SeriesFormula(Part):
+    """A formula of t."""
+
+    expression: str = Field(max_length=1000, examples=["exp(-t)"])
 
 
 class SeriesTable(Part):
@@ -66,7 +72,8 @@ def _choice(value: Any) -> str:
     """Which kind of Number, Series or Profile a JSON value is."""
     if isinstance(value, UnknownNumber) or (isinstance(value, dict) and "unknown" in value):
         return "<unknown>"
-    if isinstance(value, Expression) or (isinstance(value, dict) and "expression" in value):
+    formula = isinstance(value, ProfileFormula | SeriesFormula)
+    if formula or (isinstance(value, dict) and "expression" in value):
         return "<expression>"
     return "<table>" if isinstance(value, dict | SeriesTable | ProfileTable) else "<number>"
 
@@ -78,14 +85,19 @@ def _number_choice(value: Any) -> str:
 
 Plain = Annotated[float, Tag("<number>")]
 AnUnknown = Annotated[UnknownNumber, Tag("<unknown>")]
-AnExpression = Annotated[Expression, Tag("<expression>")]
 NumberPart = Annotated[Plain | AnUnknown, Discriminator(_number_choice)]
 SeriesPart = Annotated[
-    Plain | AnUnknown | AnExpression | Annotated[SeriesTable, Tag("<table>")],
+    Plain
+    | AnUnknown
+    | Annotated[SeriesFormula, Tag("<expression>")]
+    | Annotated[SeriesTable, Tag("<table>")],
     Discriminator(_choice),
 ]
 ProfilePart = Annotated[
-    Plain | AnUnknown | AnExpression | Annotated[ProfileTable, Tag("<table>")],
+    Plain
+    | AnUnknown
+    | Annotated[ProfileFormula, Tag("<expression>")]
+    | Annotated[ProfileTable, Tag("<table>")],
     Discriminator(_choice),
 ]
 
@@ -145,19 +157,22 @@ else:
     ]
 
 
+# Ranges stand in the schema for its readers; the solver checks them, and says what to do.
 class BarPart(Part):
     """The rod."""
 
-    length: float = Field(description="m")
-    cells: int = Field(description="number of equal cells; nodes are cells + 1")
+    length: float = Field(description="m", json_schema_extra={"exclusiveMinimum": 0})
+    cells: int = Field(
+        description="number of equal cells; nodes are cells + 1", json_schema_extra={"minimum": 2}
+    )
     initial: ProfilePart = Field(default=0.0, description="temperature at t = 0, K")
 
 
 class TimePart(Part):
     """The run, from t = 0."""
 
-    end: float = Field(description="s")
-    steps: int = Field(description="number of equal steps")
+    end: float = Field(description="s", json_schema_extra={"exclusiveMinimum": 0})
+    steps: int = Field(description="number of equal steps", json_schema_extra={"minimum": 1})
     method: str = Field(
         default="backward-euler", description=f"one of {', '.join(solver.TABLEAUX)}"
     )
@@ -222,6 +237,6 @@ class Document(Part):
 
 TAGGED: dict[str, type[BaseModel]] = {
     "<unknown>": UnknownNumber,
-    "<expression>": Expression,
+    "<expression>": SeriesFormula,  # its one key is that of a ProfileFormula
     **{f"<{name}>": part for name, part in (LAW_PARTS | BOUNDARY_PARTS).items()},
 }
