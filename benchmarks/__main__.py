@@ -11,9 +11,10 @@ from benchmarks import machine  # nothing here may load NumPy: threads are settl
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command; a mistake ends the program with a message and a status that is not 0."""
-    arguments = parser().parse_args(argv)
-    arguments.command(arguments)
+    """Run one command, by default ``peers``; a mistake ends the program with a message."""
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_args(words or ["peers"])
+    arguments.run(arguments)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,8 +22,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "python -m benchmarks",
         description="Time kappafit, alone or beside its peers, on one thread of one core.",
+        epilog="Without a command: peers.",
     )
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     add_time(commands)
     add_peers(commands)
     return top
@@ -36,7 +38,7 @@ def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "document", type=existing_file, metavar="DOCUMENT.json", help="the experiment document"
     )
     add_common(command)
-    command.set_defaults(command=run_time)
+    command.set_defaults(run=run_time)
 
 
 def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,25 +47,29 @@ def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command = commands.add_parser("peers", help=text, description=text)
     command.add_argument(
         "--sizes",
-        type=size,
+        type=sizes,
         nargs="+",
-        default=[(100, 200), (1000, 1000)],
+        default=[sizes("100x200,1000x1000")],
         metavar="NxM",
         help="n unknowns and m steps (default: 100x200 1000x1000)",
     )
     add_common(command)
-    command.set_defaults(command=run_peers)
+    command.set_defaults(run=run_peers)
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
     """What both commands know."""
     command.add_argument("--json", action="store_true", help="one line of JSON per result")
     command.add_argument(
-        "--rounds", type=positive, default=5, metavar="R", help="time at least R rounds (default: 5)"
+        "--rounds",
+        type=positive,
+        default=5,
+        metavar="R",
+        help="time at least R rounds (default: 5)",
     )
     command.add_argument(
         "--seconds",
-        type=float,
+        type=duration,
         default=2.0,
         metavar="S",
         help="and go on with further rounds for S seconds (default: 2)",
@@ -72,16 +78,16 @@ def add_common(command: argparse.ArgumentParser) -> None:
 
 def run_time(arguments: argparse.Namespace) -> None:
     """Load what the command needs, then run it."""
-    from benchmarks.document import run
+    from benchmarks import document
 
-    run(arguments)
+    document.run(arguments)
 
 
 def run_peers(arguments: argparse.Namespace) -> None:
     """Load what the command needs, then run it."""
-    from benchmarks.comparison import run
+    from benchmarks import comparison
 
-    run(arguments)
+    comparison.run(arguments)
 
 
 def existing_file(text: str) -> Path:
@@ -92,11 +98,16 @@ def existing_file(text: str) -> Path:
     return path
 
 
+def sizes(text: str) -> list[tuple[int, int]]:
+    """One size or several with commas between them."""
+    return [size(part) for part in text.split(",")]
+
+
 def size(text: str) -> tuple[int, int]:
-    """``NxM`` as (n, m): at least 2 unknowns and 1 step."""
+    """``NxM`` as (n, m): at least 3 unknowns (fewer LAPACK's wrapper refuses) and 1 step."""
     n, _, m = text.partition("x")
-    if not (n.isdecimal() and m.isdecimal() and int(n) >= 2 and int(m) >= 1):
-        detail = "write UNKNOWNSxSTEPS, at least 2x1, such as 1000x1000"
+    if not (n.isdecimal() and m.isdecimal() and int(n) >= 3 and int(m) >= 1):
+        detail = "write UNKNOWNSxSTEPS, at least 3x1, such as 1000x1000"
         raise argparse.ArgumentTypeError(f"{text!r} is not a size: {detail}")
     return int(n), int(m)
 
@@ -108,6 +119,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> float:
+    """A finite time of at least 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not 0.0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds")
+    return seconds
+
+
 if __name__ == "__main__":
     machine.settle()
-    sys.exit(main())
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from benchmarks.clock import Call, Effort, Timing, interleaved
 from benchmarks.lecture import TRUE, Array, LectureBar
 from benchmarks.machine import pinned_core
 from benchmarks.output import as_json, as_table, duration, say, times
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS
+from benchmarks.peers.peer import Peer
 from benchmarks.peers.scipy_gttrf import temperatures
 
 REFERENCE = "scipy"
@@ -56,7 +58,7 @@ class Comparison:
 def run(arguments: argparse.Namespace) -> None:
     """Compare at every size asked for."""
     write = as_record if arguments.json else as_text
-    for n, m in arguments.sizes:
+    for n, m in chain.from_iterable(arguments.sizes):
         say(write(compare(LectureBar(n, m), Effort(arguments.rounds, arguments.seconds))))
 
 
@@ -77,7 +79,7 @@ def answer(peer: Peer) -> tuple[float, Array | None]:
     forward = peer.forward()
     if peer.value_and_gradient is None:
         return forward, None
-    J, gradient = peer.value_and_gradient()  # noqa: N806
+    J, gradient = peer.value_and_gradient()
     if not np.isclose(J, forward, rtol=1e-9, atol=0.0):
         raise ArithmeticError(f"J is {forward!r} alone and {J!r} with its gradient")
     return J, gradient
@@ -145,9 +147,8 @@ HEADINGS = ("", "forward", "value+gradient", "/ forward", "/ march", "/ scipy", 
 def as_text(comparison: Comparison) -> str:
     """A table to read."""
     bar, core = comparison.bar, pinned_core()
-    title = (
-        f"{bar.n} unknowns, {bar.m} steps; medians of {comparison.rounds} rounds, "
-        + ("not pinned to a core" if core is None else f"pinned to core {core}")
+    title = f"{bar.n} unknowns, {bar.m} steps; medians of {comparison.rounds} rounds, " + (
+        "not pinned to a core" if core is None else f"pinned to core {core}"
     )
     table = as_table([list(HEADINGS), *(cells(comparison, r) for r in comparison.rows.values())])
     missing = f"not installed: {', '.join(comparison.missing)}\n" if comparison.missing else ""

@@ -60,7 +60,7 @@ def measure(experiment: Experiment, effort: Effort) -> Report:
     objective = Objective(experiment)
     theta = objective.parameters.start
     first_call_s = seconds_of(partial(objective.value_and_gradient, theta))
-    J, gradient = objective.value_and_gradient(theta)  # noqa: N806
+    J, gradient = objective.value_and_gradient(theta)
     forward, both = partial(objective.value, theta), partial(objective.value_and_gradient, theta)
     timing = interleaved({"forward": forward, "both": both}, effort)
     return Report(

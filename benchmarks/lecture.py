@@ -2,15 +2,16 @@ r"""The lecture's bar, on which implementations are compared.
 
     u_t = (a + b x) u_xx + exp(-50 (x - 0.3)^2) (1 + sin(2 pi t))    on (0, 1), until T = 1,
 
-insulated at x = 0, held at 0 at x = 1, cold at first. With n unknowns u_i at x_i = i / n, m steps of
-backward Euler and the second difference D (u_{-1} = u_1, u_n = 0),
+insulated at x = 0, held at 0 at x = 1, cold at first. With n unknowns u_i at x_i = i / n, m steps
+of backward Euler and the second difference D (u_{-1} = u_1, u_n = 0),
 
     (I - dt kappa D) u^k = u^{k-1} + dt g s_k,        J(a, b) = sum_{k=1..m} (u_0^k - d_k)^2.
 
 The readings d belong to (a, b) = (1, 2), with noise of 1e-4; J and its gradient are evaluated at
-(0.8, 1.5). With the cotangents z^k of the right sides, (I - dt kappa D)^T z^k = z^{k+1} + 2 r_k e_0,
+(0.8, 1.5). With the residuals r_k and the cotangents z^k of the right sides,
 
-    dJ/dkappa_i = dt sum_k z_i^k (D u^k)_i,    dJ/da = sum_i dJ/dkappa_i,    dJ/db = sum_i x_i dJ/dkappa_i.
+    (I - dt kappa D)^T z^k = z^{k+1} + 2 r_k e_0,        dJ/dkappa_i = dt sum_k z_i^k (D u^k)_i,
+    dJ/da = sum_i dJ/dkappa_i,                           dJ/db = sum_i x_i dJ/dkappa_i.
 """
 
 from __future__ import annotations

@@ -92,9 +92,36 @@ def course(
     return replace(experiment, **changes)
 
 
+def si_course(start: tuple[float, float] = (1.0, 1.0), **changes: Any) -> Experiment:
+    """The course exercise as a small slow bar: 1 cm, 10 000 s, kappa of some 1e-8 m^2/s.
+
+    `start` is in units of the answer's own: a in L^2 / T, b in L / T; the answer is (5, 2) of them.
+    """
+    length, end = 1e-2, 1e4
+    unit = length**2 / end
+    law = Linear(Unknown("a", start[0] * unit), Unknown("b", start[1] * unit / length))
+    experiment = Experiment(
+        bar=Bar(length, 50),
+        time=Time(end, 50),
+        material=Material(law),
+        source=(Source(Expression(f"exp(-50*(x/{length}-0.5)**2)"), 1.0 / end),),
+        right=Temperature(0.0),
+        sensors=(Sensor(0.0, COURSE_TIMES * end, twin_readings()),),
+    )
+    return replace(experiment, **changes)
+
+
 def twin_readings() -> Array:
     """The dense oracle's readings of the course experiment at the published answer."""
     return oracles.readings(course(np.zeros(COURSE_TIMES.size)), COURSE_ANSWER)
+
+
+def with_noise(fraction: float, seed: int) -> Experiment:
+    """Every reading off by a share of itself; the one at t = 0 is 0 and tells nothing."""
+    rng = np.random.default_rng(seed)
+    data = twin_readings() * (1.0 + fraction * rng.standard_normal(COURSE_TIMES.size))
+    data[0] = np.nan
+    return course(data, sigma=np.where(np.isnan(data), 1.0, fraction * np.abs(data)))
 
 
 def start(experiment: Experiment) -> Array:

@@ -15,7 +15,6 @@ from hypothesis import given
 import solver
 from solver import BOUNDARIES, LAWS, TABLEAUX, Experiment, Objective, Source, Unknown
 from solver.integrators import Tableau
-from solver.observe import observe
 from tests import oracles, verification
 from tests.experiments import METHODS, course, experiments, fifty, sizes, two_hundred
 from tests.verification import complex_step, dot_product_gap, relative_gap
@@ -95,6 +94,33 @@ def test_tangent_and_adjoint_are_each_others_transpose(experiment: Experiment) -
     assert dot_product_gap(jvp, w, aligned, WRONG * vjp) > GAP_TOLERANCE
 
 
+@pytest.mark.parametrize(("cells", "steps"), [(2, 1), (2, 1000), (500, 1), (500, 1000), (37, 211)])
+def test_transposes_of_all_shapes(cells: int, steps: int) -> None:
+    rng = np.random.default_rng([cells, steps])
+    base = course(np.zeros(51))
+    places = [0.0, *rng.uniform(0.0, 1.0, 3), 1.0]
+    sensors = [replace(base.sensors[0], x=float(x), times=_uneven(rng)) for x in places]
+    experiment = replace(
+        base,
+        bar=replace(base.bar, cells=cells, initial=Unknown("initial", 0.3)),
+        time=replace(base.time, steps=steps),
+        left=solver.Flux(Unknown("left", 0.2)),
+        right=solver.Temperature(Unknown("right", -0.4)),
+        sensors=tuple(sensors),
+    )
+    objective = Objective(experiment)
+    m = objective.parameters.start
+    w, v = rng.standard_normal(objective.data.size), rng.standard_normal(m.size)
+    jvp, vjp = objective.jvp(m, v), objective.vjp(m, w)
+    assert dot_product_gap(jvp, w, v, vjp) <= GAP_TOLERANCE
+    assert dot_product_gap(jvp, w, v, WRONG * vjp) > GAP_TOLERANCE
+
+
+def _uneven(rng: np.random.Generator) -> np.ndarray:
+    """51 times from 0 to 1, whatever the steps."""
+    return np.concatenate([[0.0], np.sort(rng.uniform(0.0, 1.0, 49)), [1.0]])
+
+
 @fifty
 @given(experiments())
 def test_jacobian_is_the_dense_bars_and_its_products_agree(experiment: Experiment) -> None:
@@ -112,34 +138,6 @@ def test_jacobian_is_the_dense_bars_and_its_products_agree(experiment: Experimen
     assert relative_gap(objective.jvp(m, v.T), R @ v.T) <= 1e-11
     assert relative_gap(objective.vjp(m, w) * scale, R.T @ w * scale) <= 1e-11
     assert relative_gap(WRONG * objective.vjp(m, w) * scale, R.T @ w * scale) > 1e-11
-
-
-@fifty
-@given(experiments())
-def test_sensors_and_their_transpose(experiment: Experiment) -> None:
-    observation = observe(experiment)
-    rng = np.random.default_rng(5)
-    field = rng.standard_normal((experiment.time.steps + 1, observation.nodes.size))
-    w = rng.standard_normal(observation.matrix.shape[0])
-    read, spread = observation.apply(field), observation.transpose(w)
-    reach = np.linalg.norm(read) * np.linalg.norm(w)
-    assert abs(read @ w - np.sum(field * spread)) <= 1e-14 * reach
-    assert abs(WRONG * (read @ w) - np.sum(field * spread)) > 1e-14 * reach
-    # interpolation weights: a constant field is read as itself
-    np.testing.assert_allclose(observation.apply(np.ones_like(field)), 1.0, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize("offset", [0.0, 4e-10, -4e-10])
-def test_times_and_places_within_a_billionth_of_the_grid_are_on_it(offset: float) -> None:
-    experiment = course(np.zeros(3))
-    sensor = replace(
-        experiment.sensors[0], x=(7 + offset) / 50, times=np.array([3, 8, 50 + min(offset, 0)]) / 50
-    )
-    on_grid = replace(sensor, x=7 / 50, times=np.array([3, 8, 50]) / 50)
-    weights = observe(replace(experiment, sensors=(sensor,))).matrix
-    assert (weights != observe(replace(experiment, sensors=(on_grid,))).matrix).nnz == 0
-    beside = replace(sensor, x=(7 + 4e-9) / 50)  # four billionths are not
-    assert observe(replace(experiment, sensors=(beside,))).nodes.tolist() == [7, 8]
 
 
 @fifty

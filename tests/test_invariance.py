@@ -34,10 +34,11 @@ from solver import (
     value_and_gradient,
 )
 from tests import oracles
-from tests.experiments import METHODS, course, experiments, fifty
+from tests.experiments import METHODS, course, experiments, fifty, two_hundred
 from tests.verification import relative_gap
 
 ROUND_OFF = 1e-12
+LAST_PLACES = 10 * np.finfo(float).eps  # of one step, whose roundings all lean the same way
 
 
 def free_bar(law: Any, initial: Any, cells: int, steps: int, number: float) -> Experiment:
@@ -56,11 +57,11 @@ def free_bar(law: Any, initial: Any, cells: int, steps: int, number: float) -> E
 @pytest.mark.parametrize("law", [1.0, Linear(1.0, 0.5)])
 def test_an_insulated_bar_keeps_its_heat_over_ten_thousand_steps(law: Any, number: float) -> None:
     """``u_t = kappa u_xx`` keeps the integral of u / kappa."""
-    found = simulate_field(free_bar(law, Expression("1+0.5*cos(pi*x)"), 20, 10_000, number))
+    found = simulate_field(free_bar(law, Expression("1+x**2"), 20, 10_000, number))
     weights = _trapezoid(found.x) / oracles.curve(law, {}, found.x)
     heat = found.temperatures @ weights
-    assert np.abs(heat / heat[0] - 1.0).max() <= ROUND_OFF
-    assert np.ptp(found.temperatures @ np.ones(found.x.size) / found.x.size) > 1e-3  # no mean does
+    assert np.abs(heat / heat[0] - 1.0).max() <= 10_000 * LAST_PLACES
+    assert np.ptp(found.temperatures.mean(axis=1)) > 1e-3  # the plain mean is not kept
 
 
 def test_heat_that_flows_in_is_all_there() -> None:
@@ -125,23 +126,23 @@ def overshoot(experiment: Experiment) -> float:
     return float(max(found.max() - allowed.max(), allowed.min() - found.min()))
 
 
-@fifty
+@two_hundred
 @given(sourceless())
 def test_temperatures_never_leave_the_range_of_what_was_given(experiment: Experiment) -> None:
     assert overshoot(experiment) <= ROUND_OFF
 
 
 def test_a_method_that_is_not_monotone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Crank-Nicolson overshoots after a jump: it is not monotone, and the check sees that."""
+    """Crank-Nicolson undershoots after a spike: it is not monotone, and the check sees that."""
     x = np.linspace(0.0, 1.0, 21)
-    jump = Experiment(
-        bar=Bar(1.0, 20, Table(x, np.where(x < 0.5, 0.0, 1.0))),
+    spike = Experiment(
+        bar=Bar(1.0, 20, Table(x, np.where(x == 0.5, 1.0, 0.0))),
         time=Time(1.0, 10),
-        material=Material(Table(x, np.ones(21))),
+        material=Material(1.0),
     )
-    assert overshoot(jump) <= ROUND_OFF
+    assert overshoot(spike) <= ROUND_OFF
     monkeypatch.setitem(TABLEAUX, "crank-nicolson", METHODS["crank-nicolson"])
-    assert overshoot(replace(jump, time=Time(1.0, 10, "crank-nicolson"))) > 0.1
+    assert overshoot(replace(spike, time=Time(1.0, 10, "crank-nicolson"))) > 0.1
 
 
 @pytest.mark.parametrize("number", [1.0, 1e4, 1e8, 1e12, 1e16, 1e20])

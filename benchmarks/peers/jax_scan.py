@@ -5,8 +5,10 @@ rows, and `custom_linear_solve` tells JAX to differentiate the equation instead 
 With I - dt kappa D = L U, where U has the unit diagonal, p_i the inverse pivots and c_i the
 multipliers above,
 
-    L y = b      y_i = p_i (b_i - below_i y_{i-1}),        U u = y      u_i = y_i - c_i u_{i+1},
-    U^T y = b    y_i = b_i - c_{i-1} y_{i-1},              L^T z = y    z_i = p_i (y_i - below_{i+1} z_{i+1}).
+    L y = b:      y_i = p_i (b_i - below_i y_{i-1}),
+    U u = y:      u_i = y_i - c_i u_{i+1},
+    U^T y = b:    y_i = b_i - c_{i-1} y_{i-1},
+    L^T z = y:    z_i = p_i (y_i - below_{i+1} z_{i+1}).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 from benchmarks.lecture import TRIAL, Array, LectureBar
 from benchmarks.peers.peer import Peer
 
-UNROLL = 8  # rows per turn of the compiled loop; from 16 on XLA interprets the loop, 20 times slower
+UNROLL = 8  # rows per turn of a compiled loop; from 16 on XLA runs the loop 20 times slower
 
 
 def build(bar: LectureBar, d: Array) -> Peer:
@@ -31,7 +33,7 @@ def build(bar: LectureBar, d: Array) -> Peer:
     ab = jax.numpy.array(TRIAL)
 
     def value_and_gradient() -> tuple[float, Array]:
-        J, gradient = both(ab)  # noqa: N806
+        J, gradient = both(ab)
         return float(J), np.asarray(gradient)
 
     return Peer(lambda: float(value(ab)), value_and_gradient)

@@ -67,7 +67,7 @@ def factor(bar: LectureBar, a: float, b: float) -> Factors:
 
 def products(z: Array, u: Array) -> Array:
     """dx^2 sum_k z^k (D u^k), (n,)."""
-    out = -2.0 * np.einsum("ki,ki->i", z, u)
+    out: Array = -2.0 * np.einsum("ki,ki->i", z, u)
     out[1:] += np.einsum("ki,ki->i", z[:, 1:], u[:, :-1])
     out[:-1] += np.einsum("ki,ki->i", z[:, :-1], u[:, 1:])
     out[0] += z[:, 0] @ u[:, 1]  # the ghost node mirrors the node inside

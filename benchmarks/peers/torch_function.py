@@ -1,7 +1,7 @@
 r"""PyTorch: its tape over the steps, each step a function of our own.
 
-A framework has no tridiagonal solve with a derivative, so a step u = (I - dt kappa D)^-1 b calls LAPACK
-and brings its own transpose: with (I - dt kappa D)^T z = u_bar,
+PyTorch has no tridiagonal solve, so a step u = (I - dt kappa D)^-1 b calls LAPACK and brings its
+own transpose: with (I - dt kappa D)^T z = u_bar,
 
     b_bar = z,        kappa_bar = dt z (D u).
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from scipy.linalg.lapack import dgttrs
 
 from benchmarks.lecture import TRIAL, Array, LectureBar
@@ -42,9 +41,9 @@ def build(bar: LectureBar, d: Array) -> Peer:
 
     def value_and_gradient() -> tuple[float, Array]:
         ab = torch.tensor(TRIAL, dtype=torch.float64, requires_grad=True)
-        J = misfit(ab)  # noqa: N806
+        J = misfit(ab)
         J.backward()
-        return float(J.detach()), np.array(ab.grad)
+        return float(J.detach()), ab.grad.numpy()
 
     return Peer(forward, value_and_gradient)
 
@@ -55,7 +54,7 @@ def step_of(bar: LectureBar) -> Any:
 
     scale = bar.dt / bar.dx**2
 
-    class Step(torch.autograd.Function):
+    class Step(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, kappa: Any, b: Any, factors: Factors) -> Any:
             u = torch.from_numpy(dgttrs(*factors, b.detach().numpy())[0])
