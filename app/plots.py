@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.answers import Answer, CheckAnswer, sensor_names
+from app.answers import Answer, CheckAnswer
+from app.reporting import sensor_names
 from solver import Experiment, Sensor
 from solver.kernels import Array
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import solver
-from app import answers
+from app import answers, reporting
 from app.document import read_document
 from app.limits import Limits
 from solver import Experiment, InvalidExperiment, Problem
@@ -33,7 +33,7 @@ class Task:
     def calibrate(self, report: Report = lambda iteration: None) -> answers.Answer:
         """Estimates, uncertainties, diagnostics and the proof."""
         found = solver.calibrate(self.experiment, pulse=self.pulse, report=report)
-        return answers.answer_of(found, self._provenance())
+        return reporting.answer_of(found, self._provenance())
 
     def gradient(self, at: At) -> answers.GradientAnswer:
         """J and its gradient."""
@@ -46,7 +46,7 @@ class Task:
         """The readings of every sensor."""
         readings = solver.simulate(self.experiment, at, pulse=self.pulse)
         return answers.SimulationAnswer(
-            sensors=answers.simulated(self.experiment, readings),
+            sensors=reporting.simulated(self.experiment, readings),
             at=self._point(at),
             provenance=self._provenance(),
         )
@@ -71,14 +71,14 @@ class Task:
     def check(self, at: At) -> answers.CheckAnswer:
         """The proof of the gradient."""
         found = solver.check(self.experiment, at, pulse=self.pulse)
-        return answers.check_answer(found, self._provenance())
+        return reporting.check_answer(found, self._provenance())
 
     def _point(self, at: At) -> At:
         return solver.starts(self.experiment) | at
 
     def _provenance(self) -> answers.Provenance:
         seconds = time.perf_counter() - self._started
-        return answers.provenance_of(self.experiment, self._digest, seconds)
+        return reporting.provenance_of(self.experiment, self._digest, seconds)
 
 
 def read_at(text: str | None) -> At:

@@ -29,7 +29,7 @@ TAYLOR_RATE = (1.95, 2.05)
 DOT_PRODUCT_GAP = 1e-11
 GRADIENT_ERROR = 1e-9
 DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
-FIRST_STEP = 1e-3
+FIRST_STEPS = (1e-3, 1e-2, 1e-1)  # the longer ones where J is nearly straight
 NO_STEP = 1e-14  # so small that its remainder is round-off
 ABOVE_NOISE = 1e4  # remainder over round-off at the smallest step
 
@@ -202,11 +202,14 @@ def _rate_along(
         return abs(objective.value(theta + h * v) - J - h * slope)
 
     noise = max(remainder(NO_STEP), 4e-16 * J)
-    first = remainder(FIRST_STEP)
-    if not first > ABOVE_NOISE * noise:
+    for h in FIRST_STEPS:
+        first = remainder(h)
+        if first > ABOVE_NOISE * noise:
+            break
+    else:
         return None
     shrink = np.sqrt(ABOVE_NOISE * noise / first)  # the remainder falls as the square
-    smallest = FIRST_STEP * min(float(shrink), 0.25)
+    smallest = h * min(float(shrink), 0.25)
     remainders = [remainder(smallest * factor) for factor in (4.0, 2.0, 1.0)]
     return float(min(-np.diff(np.log2(remainders)))) if min(remainders) > 0.0 else None
 

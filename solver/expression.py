@@ -54,16 +54,20 @@ def parse(text: str, variable: str) -> ast.expr:
     if allowed is None or allowed.end() < len(text) or _OTHER_BASES.search(text):
         column = 1 if allowed is None else allowed.end() + 1
         raise ValueError(f"not part of the grammar at column {column}")
+    indent = len(text) - len(text.lstrip())
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         nodes = list(ast.walk(tree))
     except SyntaxError as error:
-        raise ValueError(f"not a formula: error at column {error.offset or 1}") from None
+        column = indent + (error.offset or 1)
+        raise ValueError(f"not a formula: error at column {column}") from None
     except (RecursionError, MemoryError, ValueError):
         raise ValueError("too deeply nested") from None
     if len(nodes) > MAX_NODES:
         raise ValueError(f"an expression has at most {MAX_NODES} parts, this one {len(nodes)}")
     for node in nodes:
+        if hasattr(node, "col_offset"):
+            node.col_offset += indent
         _refuse_unlisted(node, variable)
     _refuse_bare_functions([tree])
     return tree

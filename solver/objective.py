@@ -127,8 +127,7 @@ class Objective:
 
     def value(self, theta: Array) -> float:
         """J = r^T r."""
-        r = self.residuals(theta)
-        return float(r @ r)
+        return self._sum_of_squares(self.residuals(theta))
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """J and dJ/dtheta (p,), by one forward and one adjoint march."""
@@ -137,7 +136,8 @@ class Objective:
         readings = self._march.forward(coefficients, keep=True)
         y = self._finite(self.observation.apply(self._field(values, readings)))
         r = (y - self.data) * self.weights
-        return float(r @ r), self._pull_back(theta, coefficients, 2.0 * r * self.weights)
+        J = self._sum_of_squares(r)
+        return J, self._pull_back(theta, coefficients, 2.0 * r * self.weights)
 
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
@@ -199,9 +199,13 @@ class Objective:
         self.assembly.set_pinned(values, field, self.observation.nodes)
         return field
 
+    def _sum_of_squares(self, r: Array) -> float:
+        with np.errstate(over="ignore"):
+            return float(self._finite(r @ r))
+
     def _finite(self, array: Array) -> Array:
         if not np.isfinite(array).all():
-            detail = "the computed temperatures or their derivatives are not finite numbers"
+            detail = "computed temperatures, their misfit or a derivative are not finite numbers"
             raise TrialError((), "not_finite", detail)
         return array
 

@@ -109,18 +109,20 @@ def automatic(objective: Objective, start: Array, max_iterations: int, report: R
     """
     if start.size > FEW:
         return lbfgsb(objective, start, max_iterations, report)
-    first = levenberg_marquardt(objective, start, max_iterations, report)
+    way: list[Iteration] = []
+
+    def numbered(step: Iteration) -> None:
+        way.append(replace(step, number=len(way)))
+        report(way[-1])
+
+    first = levenberg_marquardt(objective, start, max_iterations, numbered)
     if first.status != "stalled":
         return first
-    detour = lbfgsb(objective, start, max_iterations, report)
-    last = levenberg_marquardt(objective, detour.theta, max_iterations, report)
+    detour = lbfgsb(objective, start, max_iterations, numbered)
+    last = levenberg_marquardt(objective, detour.theta, max_iterations, numbered)
     best = min((last, first), key=lambda search: search.history[-1].objective)
-    way = first.history + detour.history + last.history
-    return replace(
-        best,
-        method=f"{first.method}, {detour.method}, {last.method}",
-        history=tuple(replace(step, number=k) for k, step in enumerate(way)),
-    )
+    methods = f"{first.method}, {detour.method}, {last.method}"
+    return replace(best, method=methods, history=tuple(way))
 
 
 def levenberg_marquardt(

@@ -68,22 +68,23 @@ def quantify(objective: Objective, theta: Array) -> Uncertainty:
     estimated = not _sigma_given(objective.experiment)
     s = float(np.sqrt(r @ r / freedom)) if estimated and freedom > 0 else 1.0
     held = (theta <= p.lower) | (theta >= p.upper)
-    covariance, null = _covariance(R[:, ~held] * sizes[~held])
-    full = np.full((theta.size, theta.size), np.nan)
-    full[np.ix_(~held, ~held)] = covariance * s**2 * np.outer(sizes[~held], sizes[~held])
+    unit, null = _covariance(R[:, ~held] * sizes[~held])
+    covariance = np.full((theta.size, theta.size), np.nan)
+    covariance[np.ix_(~held, ~held)] = unit * np.outer(sizes[~held], sizes[~held])
     lost = np.zeros(theta.size, bool)
     lost[~held] = null
     reasons = _reasons(theta, objective, lost, known_noise=freedom > 0 or not estimated)
     missing = np.array([reason is not None for reason in reasons])
-    full[missing, :] = full[:, missing] = np.nan
-    errors = np.sqrt(np.diagonal(full))
+    covariance[missing, :] = covariance[:, missing] = np.nan
+    spread = np.sqrt(np.diagonal(covariance))  # standard errors for s = 1: s may be zero
+    errors = s * spread
     tail = 0.5 + CONFIDENCE / 2
     quantile = float(stdtrit(freedom, tail)) if estimated and freedom > 0 else float(ndtri(tail))
     return Uncertainty(
         standard_errors=errors,
         intervals=_intervals(theta, errors, quantile, p.logarithmic),
-        covariance=full,
-        correlation=full / np.outer(errors, errors),
+        covariance=s**2 * covariance,
+        correlation=covariance / np.outer(spread, spread),
         reasons=reasons,
         sigma=s if estimated and freedom > 0 else None,
         degrees_of_freedom=freedom,

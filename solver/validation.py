@@ -123,7 +123,7 @@ def _times(place: Place, sensor: Sensor, experiment: Experiment) -> Iterator[Pro
         yield Problem((*place, "times"), "empty", "at least one time, or leave the key out")
         return
     slack = ON_STEP * end / experiment.time.steps
-    backward = np.flatnonzero(np.diff(times) <= 0)
+    backward = np.flatnonzero(~(np.diff(times) > 0))
     if backward.size:
         k = int(backward[0]) + 1
         detail = f"times must increase: {times[k]:.17g} s follows {times[k - 1]:.17g} s"
@@ -173,8 +173,8 @@ def _sigma(place: Place, sensor: Sensor) -> Iterator[Problem]:
 def _curves(experiment: Experiment) -> Iterator[Problem]:
     starts = {unknown.name: unknown.start for _, unknown in unknowns(experiment)}
     for place, curve, s in curves_of(experiment):
-        if isinstance(curve, Table):
-            yield from _table(place, curve, s)
+        if isinstance(curve, Table) and (problems := list(_table(place, curve, s))):
+            yield from problems
             continue
         values = resolve(curve, starts).value(s)
         wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
@@ -194,7 +194,7 @@ def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
         detail = f"{table.points.size} {axis} but {table.values.size} values; at least 2 of each"
         yield Problem((*place, "values"), "length_mismatch", detail)
         return
-    backward = np.flatnonzero(np.diff(table.points) <= 0)
+    backward = np.flatnonzero(~(np.diff(table.points) > 0))
     if backward.size:
         k = int(backward[0]) + 1
         detail = f"{axis} must increase: {table.points[k]:g} follows {table.points[k - 1]:g}"
