@@ -19,14 +19,14 @@ as a load and the readings as itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from solver.boundary import Boundary
-from solver.curves import resolve, unknown_fields
+from solver.curves import unknown_fields
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment, Grid, curves_of, unknowns
 from solver.kernels import Array
@@ -73,6 +73,10 @@ class Assembly:
         self.names = tuple(dict.fromkeys(u.name for _, u in unknowns(experiment)))
         curves = {place: (curve, s) for place, curve, s in curves_of(experiment)}
         self._unknown = {p: (c, s) for p, (c, s) in curves.items() if unknown_fields(c)}
+        self._fields = {
+            place: {field: self.names.index(u.name) for field, u in unknown_fields(curve).items()}
+            for place, (curve, _) in self._unknown.items()
+        }
         self._known = {p: c.value(s) for p, (c, s) in curves.items() if p not in self._unknown}
         self.loads = self._collect_loads()
 
@@ -80,9 +84,8 @@ class Assembly:
 
     def values(self, theta: Array) -> dict[Place, Array]:
         """Every curve on its grid points; raises TrialError where a law is not positive."""
-        named = dict(zip(self.names, theta, strict=True))
         with np.errstate(over="ignore", invalid="ignore"):
-            fresh = {p: resolve(c, named).value(s) for p, (c, s) in self._unknown.items()}
+            fresh = {p: self._resolved(p, theta).value(s) for p, (_, s) in self._unknown.items()}
         for place, value in fresh.items():
             if not np.isfinite(value).all():
                 raise TrialError(place, "not_finite", "its values are not finite numbers")
@@ -112,15 +115,16 @@ class Assembly:
 
     def _columns(self, theta: Array) -> dict[Place, list[tuple[int, Array]]]:
         """For every curve with unknowns: (parameter's index, d curve / d parameter)."""
-        named = dict(zip(self.names, theta, strict=True))
         out = {}
-        for place, (curve, s) in self._unknown.items():
-            partials = resolve(curve, named).partials(s)
-            out[place] = [
-                (self.names.index(unknown.name), partials[field])
-                for field, unknown in unknown_fields(curve).items()
-            ]
+        for place, (_, s) in self._unknown.items():
+            partials = self._resolved(place, theta).partials(s)
+            out[place] = [(j, partials[field]) for field, j in self._fields[place].items()]
         return out
+
+    def _resolved(self, place: Place, theta: Array) -> Any:
+        """The curve at `place` with values in the place of its unknowns."""
+        curve: Any = self._unknown[place][0]
+        return replace(curve, **{field: theta[j] for field, j in self._fields[place].items()})
 
     # --- values of the curves -> coefficients ----------------------------------------------------
 

@@ -30,8 +30,8 @@ DOT_PRODUCT_GAP = 1e-11
 GRADIENT_ERROR = 1e-9
 DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
 FIRST_STEPS = (1e-3, 1e-2, 1e-1)  # the longer ones where J is nearly straight
-NO_STEP = 1e-14  # so small that its remainder is round-off
-ABOVE_NOISE = 1e4  # remainder over round-off at the smallest step
+NO_STEPS = (1e-14, -1e-14, 2e-14)  # so small that their remainders are round-off
+ABOVE_NOISE = 2e3  # remainder over round-off at the smallest step
 
 ValueAndGradient = Callable[[Array], tuple[float, Array]]
 
@@ -201,7 +201,7 @@ def _rate_along(
     def remainder(h: float) -> float:
         return abs(objective.value(theta + h * v) - J - h * slope)
 
-    noise = max(remainder(NO_STEP), 4e-16 * J)
+    noise = max(4e-16 * J, *map(remainder, NO_STEPS))
     for h in FIRST_STEPS:
         first = remainder(h)
         if first > ABOVE_NOISE * noise:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ class Coefficients:
         parts = (self.bands, self.profiles, self.histories, self.initial)
         return Coefficients(*(np.ascontiguousarray(part, dtype) for part in parts))
 
+    def directions_first(self) -> Coefficients:
+        """A direction with its axis q in front, so that each direction lies in one piece."""
+        parts = (self.bands, self.profiles, self.histories, self.initial)
+        return Coefficients(*(np.moveaxis(part, -1, 0) for part in parts))
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The common dtype: complex128 when any array is complex."""
@@ -74,12 +80,14 @@ class LinearMarch:
     ) -> None:
         self.A = tableau.A
         self.dt = dt
+        self._implicit = [dt * float(a) for a in np.diagonal(self.A)]
         self.steps = steps
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
         self._states = np.empty((0, 0, 0))
         self._checkpoints = np.empty((0, 0))
+        self._factors = np.empty((0, 3, 0))
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
@@ -87,12 +95,13 @@ class LinearMarch:
         With `keep`, what `adjoint` needs is kept until the next call.
         """
         c = coefficients.astype(coefficients.dtype)
-        factors = self._factors(c.bands)
+        factors = self._factored(c.bands)
         readings = np.empty((self.steps + 1, self.probes.size), c.dtype)
         readings[0] = c.initial[self.probes]
         u = c.initial.copy()
         if keep:
             self._reserve(u.size)
+            self._factors = factors
             for block, (first, last) in enumerate(self._blocks(u.size)):
                 self._checkpoints[block] = u
                 self._advance(c, factors, first, last, u, self._states, readings)
@@ -116,8 +125,7 @@ class LinearMarch:
         """
         c = coefficients.astype(np.dtype(np.float64))
         transposed = kernels.transpose(c.bands)
-        factors = self._factors(c.bands)
-        factors_transposed = self._factors_transposed(c.bands, factors)
+        factors_transposed = self._factored_transposed(c.bands)
         n = c.initial.size
         lam, bands_bar = np.zeros(n), np.zeros_like(c.bands)
         profiles_bar = np.zeros_like(c.profiles if profiles else c.profiles[:0])
@@ -127,7 +135,7 @@ class LinearMarch:
         for block, (first, last) in reversed(list(enumerate(blocks))):
             if last < self.steps:
                 u = self._checkpoints[block].copy()
-                self._advance(c, factors, first, last, u, self._states, ignored)
+                self._advance(c, self._factors, first, last, u, self._states, ignored)
             for a, b in reversed(list(self._slices(first, last, n))):
                 self.pulse()
                 kernels.adjoint(
@@ -147,19 +155,19 @@ class LinearMarch:
                     profiles_bar,
                     histories_bar,
                 )
-        np.add.at(lam, self.probes, readings_bar[0])
+        lam[self.probes] += readings_bar[0]  # the probes are distinct
         return Coefficients(bands_bar, profiles_bar, histories_bar, lam)
 
     def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
         """Readings (steps + 1, Q) and their derivatives (steps + 1, Q, q) in q directions."""
         c = coefficients.astype(np.dtype(np.float64))
-        d = direction.astype(np.dtype(np.float64))
-        factors = self._factors(c.bands)
-        n, directions = d.initial.shape
+        d = direction.directions_first().astype(np.dtype(np.float64))
+        factors = self._factored(c.bands)
+        directions, n = d.initial.shape
         readings = np.empty((self.steps + 1, self.probes.size))
-        readings_dot = np.empty((self.steps + 1, self.probes.size, directions))
+        readings_dot = np.empty((directions, self.steps + 1, self.probes.size))
         u, u_dot = c.initial.copy(), d.initial.copy()
-        readings[0], readings_dot[0] = u[self.probes], u_dot[self.probes]
+        readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
         slices = list(self._slices(0, self.steps, n * (1 + directions), CACHE))
         states = np.empty((max(b - a for a, b in slices), len(self.A), n))
         for a, b in slices:
@@ -181,7 +189,7 @@ class LinearMarch:
                 self.probes,
                 readings_dot,
             )
-        return readings, readings_dot
+        return readings, np.moveaxis(readings_dot, 0, -1)
 
     def _advance(
         self,
@@ -211,13 +219,12 @@ class LinearMarch:
                 readings,
             )
 
-    def _factors(self, bands: Array) -> Array:
-        return np.stack([kernels.factor(bands, self.dt * a) for a in np.diagonal(self.A)])
+    def _factored(self, bands: Array) -> Array:
+        return np.array([kernels.factor(bands, step) for step in self._implicit])
 
-    def _factors_transposed(self, bands: Array, factors: Array) -> Array:
-        steps = self.dt * np.diagonal(self.A)
-        rows = zip(steps, factors, strict=True)
-        return np.stack([kernels.factor_transposed(bands, step, f) for step, f in rows])
+    def _factored_transposed(self, bands: Array) -> Array:
+        rows = zip(self._implicit, self._factors, strict=True)
+        return np.array([kernels.factor_transposed(bands, step, f) for step, f in rows])
 
     def _reserve(self, n: int) -> None:
         blocks = list(self._blocks(n))
@@ -229,7 +236,8 @@ class LinearMarch:
     def _blocks(self, n: int) -> Iterator[tuple[int, int]]:
         """Runs of steps whose stage values fit the memory budget together."""
         length = max(1, self.memory // (8 * n * len(self.A)))
-        return _ranges(0, self.steps, length)
+        rest = self.steps % length  # comes first: the last block is never computed again
+        return chain(_ranges(0, rest, length), _ranges(rest, self.steps, length))
 
     def _slices(
         self, first: int, last: int, rows: int, memory: int = sys.maxsize

@@ -101,6 +101,7 @@ class Objective:
         grid, states = experiment.grid, self.assembly.states
         nodes = self.observation.nodes
         self._marched = (nodes >= states.start) & (nodes < states.stop)
+        self._all_marched = bool(self._marched.all())
         self._march = LinearMarch(
             TABLEAUX[experiment.time.method],
             grid.dt,
@@ -186,12 +187,13 @@ class Objective:
             histories=self.assembly.wants_histories,
         )
         values_bar = self.assembly.values_bar(bar)
-        self.assembly.pinned_bar(values_bar, field_bar, self.observation.nodes)
+        if not self._all_marched:
+            self.assembly.pinned_bar(values_bar, field_bar, self.observation.nodes)
         return self._finite(self.assembly.theta_bar(theta, values_bar))
 
     def _field(self, values: dict[tuple[str | int, ...], Array], readings: Array) -> Array:
         """The field at the read nodes (m + 1, Q): marched ones and pinned ones."""
-        if self._marched.all():
+        if self._all_marched:
             return readings
         dtype = np.result_type(readings, *values.values())
         field = np.zeros((readings.shape[0], self.observation.nodes.size), dtype)

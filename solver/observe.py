@@ -9,6 +9,7 @@ of the field is ``H^T y_bar``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -36,7 +37,11 @@ class Observation:
 
     def transpose(self, readings_bar: Array) -> Array:
         """The cotangent (steps + 1, Q) of the field."""
-        return (self.matrix.T @ readings_bar).reshape(-1, self.nodes.size)
+        return (self._transposed @ readings_bar).reshape(-1, self.nodes.size)
+
+    @cached_property
+    def _transposed(self) -> csr_array:
+        return csr_array(self.matrix.T)
 
 
 def observe(experiment: Experiment, *, missing: bool = False) -> Observation:

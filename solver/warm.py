@@ -18,9 +18,7 @@ def warm_up() -> None:
     """Run a small experiment through every kernel; a damaged cache is removed and made anew."""
     try:
         _run_everything()
-    except (
-        Exception
-    ):  # a damaged pickle fails in any way; what is not the cache's fault fails again
+    except Exception:  # a damaged pickle may raise anything; other faults raise again
         clear_cache()
         _run_everything()
 

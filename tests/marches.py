@@ -87,8 +87,10 @@ class Problem:
         """The field's derivatives (steps + 1, N, q) along d, whose arrays have one more axis q."""
         _, states = self.forward()
         n, directions = d.initial.shape
-        u_dot, out = d.initial.copy(), np.empty((self.steps + 1, n, directions))
-        out[0] = u_dot
+        arrays = {name: np.moveaxis(getattr(d, name), -1, 0) for name in DIRECTIONS}
+        first = {name: array.copy() for name, array in arrays.items()}
+        u_dot, out = first["initial"], np.empty((directions, self.steps + 1, n))
+        out[:, 0] = u_dot
         for a, b in pairwise((0, *cuts, self.steps)):
             kernels.tangent(
                 self.bands,
@@ -99,15 +101,15 @@ class Problem:
                 self.histories,
                 a,
                 b,
-                d.bands,
-                d.profiles,
-                d.histories,
+                first["bands"],
+                first["profiles"],
+                first["histories"],
                 states[a:],
                 u_dot,
                 np.arange(n),
                 out,
             )
-        return out
+        return np.moveaxis(out, 0, -1)
 
     def adjoint(self, field_bar: Array, cuts: tuple[int, ...] = ()) -> Problem:
         """The cotangents of all coefficients."""

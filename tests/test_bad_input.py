@@ -290,7 +290,7 @@ def test_a_field_beyond_the_limit(server, document):
 
 
 def test_a_bad_trial_is_stepped_back_from(server, document):
-    """An unbounded b passes where a + b x is negative; the fit ends where it should all the same."""
+    """An unbounded b passes where a + b x is negative; the fit ends where it should."""
     document["material"]["diffusivity"]["b"]["start"] = -0.999
     answer = server.post("/v1/calibrate", document).json()
     assert answer["status"] == "converged"

@@ -47,7 +47,7 @@ from solver.kernels.tridiagonal import (
     add_outer,
     add_product,
     solve,
-    solve_columns,
+    solve_and_add_outer,
 )
 
 
@@ -76,14 +76,15 @@ def forward(
     stages = tableau.shape[0]
     slopes = np.empty((stages, u.shape[0]), u.dtype)
     rhs = np.empty_like(u)
+    now = u
     for k in range(first, last):
         row = states[(k - first) % states.shape[0]]
         for i in range(stages):
-            rhs[:] = u
+            copy(now, rhs)
             for j in range(i):
                 add_multiple(dt * tableau[i, j], slopes[j], rhs)
             if tableau[i, i] == 0.0:
-                row[i, :] = rhs
+                copy(rhs, row[i])
             else:
                 add_load(dt * tableau[i, i], profiles, histories[k, i], rhs)
                 solve(factors[i], rhs, row[i])
@@ -91,9 +92,10 @@ def forward(
                 slopes[i, :] = 0.0
                 add_load(1.0, profiles, histories[k, i], slopes[i])
                 add_product(bands, row[i], slopes[i])
-        u[:] = row[stages - 1]
+        now = row[stages - 1]
         for q in range(probes.shape[0]):
-            readings[k + 1, q] = u[probes[q]]
+            readings[k + 1, q] = now[probes[q]]
+    copy(now, u)
 
 
 @kernel
@@ -114,41 +116,33 @@ def tangent(
     probes: Array,
     readings_dot: Array,
 ) -> None:
-    """March the q directions `u_dot` (N, q) along the stage values `states` of the same steps.
+    """March the q directions `u_dot` (q, N) along the stage values `states` of the same steps.
 
-    bands_dot (3, N, q), profiles_dot (P, N, q), histories_dot (m, s, P, q): the directions of the
-    coefficients. Writes readings_dot (m + 1, Q, q).
+    bands_dot (q, 3, N), profiles_dot (q, P, N), histories_dot (q, m, s, P): the directions of the
+    coefficients. Writes readings_dot (q, m + 1, Q).
     """
     stages = tableau.shape[0]
-    n, directions = u_dot.shape
-    loads = np.empty((stages, n, directions), u_dot.dtype)
-    stage_dot = np.empty((stages, n, directions), u_dot.dtype)
+    directions, n = u_dot.shape
+    slopes = np.empty((directions, stages, n), u_dot.dtype)
+    stage_dot = np.empty(n, u_dot.dtype)
     for k in range(first, last):
-        for i in range(stages):
-            load = loads[i]
-            tangent_load(
-                bands_dot,
-                profiles,
-                profiles_dot,
-                histories[k, i],
-                histories_dot[k, i],
-                states[k - first, i],
-                load,
-            )
-            rhs = stage_dot[i]
-            for r in range(n):
-                for q in range(directions):
-                    rhs[r, q] = u_dot[r, q] + dt * tableau[i, i] * load[r, q]
-            for j in range(i):  # loads[j] holds the whole slope of an earlier stage
-                add_multiple_columns(dt * tableau[i, j], loads[j], rhs)
-            if tableau[i, i] != 0.0:
-                solve_columns(factors[i], rhs)
-            if i < stages - 1:
-                add_product_columns(bands, rhs, load)
-        u_dot[:] = stage_dot[stages - 1]
-        for p in range(probes.shape[0]):
-            for q in range(directions):
-                readings_dot[k + 1, p, q] = u_dot[probes[p], q]
+        for d in range(directions):
+            for i in range(stages):
+                load = slopes[d, i]
+                load[:] = 0.0
+                add_product(bands_dot[d], states[k - first, i], load)
+                add_load(1.0, profiles_dot[d], histories[k, i], load)
+                add_load(1.0, profiles, histories_dot[d, k, i], load)
+                copy(u_dot[d], stage_dot)
+                for j in range(i + 1):  # slopes[d, j] holds the whole slope of an earlier stage
+                    add_multiple(dt * tableau[i, j], slopes[d, j], stage_dot)
+                if tableau[i, i] != 0.0:
+                    solve(factors[i], stage_dot, stage_dot)
+                if i < stages - 1:
+                    add_product(bands, stage_dot, load)
+            copy(stage_dot, u_dot[d])
+            for q in range(probes.shape[0]):
+                readings_dot[d, k + 1, q] = stage_dot[probes[q]]
 
 
 @kernel
@@ -179,31 +173,31 @@ def adjoint(
     stages = tableau.shape[0]
     z = np.empty((stages, lam.shape[0]), lam.dtype)
     phi = np.empty_like(lam)
-    rhs = np.empty_like(lam)
+    now = z[stages - 1]  # lam during the sweep: the last stage is solved in its place
+    copy(lam, now)
     for k in range(last - 1, first - 1, -1):
         for q in range(probes.shape[0]):
-            lam[probes[q]] += readings_bar[k + 1, q]
-        rhs[:] = lam
-        lam[:] = 0.0
+            now[probes[q]] += readings_bar[k + 1, q]
         for i in range(stages - 1, -1, -1):
             phi[:] = 0.0
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     add_multiple(dt * tableau[j, i], z[j], phi)
-                rhs[:] = 0.0
-                add_product(transposed, phi, rhs)
+                z[i, :] = 0.0
+                add_product(transposed, phi, z[i])
+            y = states[k - first, i]
             if tableau[i, i] == 0.0:
-                z[i, :] = rhs
+                add_outer(phi, y, bands_bar)
             else:
-                solve(factors[i], rhs, z[i])
-                add_multiple(dt * tableau[i, i], z[i], phi)
-            add_multiple(1.0, z[i], lam)
-            add_outer(phi, states[k - first, i], bands_bar)
+                solve_and_add_outer(factors[i], z[i], dt * tableau[i, i], phi, y, bands_bar)
             for p in range(profiles_bar.shape[0]):
                 add_multiple(histories[k, i, p], phi, profiles_bar[p])
             if histories_bar.shape[0] > 0:
                 for p in range(profiles.shape[0]):
                     histories_bar[k, i, p] += dot(profiles[p], phi)
+        for i in range(stages - 1):
+            add_multiple(1.0, z[i], now)
+    copy(now, lam)
 
 
 @kernel
@@ -214,44 +208,10 @@ def add_load(step: float, profiles: Array, history: Array, out: Array) -> None:
 
 
 @kernel
-def tangent_load(
-    bands_dot: Array,
-    profiles: Array,
-    profiles_dot: Array,
-    history: Array,
-    history_dot: Array,
-    y: Array,
-    load: Array,
-) -> None:
-    """load = Kdot y + Sdot^T h + S^T hdot, for every direction, shape (N, q)."""
-    n, directions = load.shape
-    for r in range(n):
-        for q in range(directions):
-            value = bands_dot[1, r, q] * y[r]
-            if r > 0:
-                value += bands_dot[0, r, q] * y[r - 1]
-            if r < n - 1:
-                value += bands_dot[2, r, q] * y[r + 1]
-            load[r, q] = value
-    for p in range(profiles.shape[0]):
-        for r in range(n):
-            for q in range(directions):
-                load[r, q] += (
-                    profiles_dot[p, r, q] * history[p] + profiles[p, r] * history_dot[p, q]
-                )
-
-
-@kernel
-def add_product_columns(bands: Array, u: Array, out: Array) -> None:
-    """out += K u for every column of u (N, q)."""
-    n = u.shape[0]
-    for r in range(n):
-        for q in range(u.shape[1]):
-            out[r, q] += bands[1, r] * u[r, q]
-            if r > 0:
-                out[r, q] += bands[0, r] * u[r - 1, q]
-            if r < n - 1:
-                out[r, q] += bands[2, r] * u[r + 1, q]
+def copy(a: Array, out: Array) -> None:
+    """out = a; unlike ``out[:] = a``, which allows for overlap, it runs in SIMD."""
+    for r in range(out.shape[0]):
+        out[r] = a[r]
 
 
 @kernel
@@ -259,14 +219,6 @@ def add_multiple(factor: complex, a: Array, out: Array) -> None:
     """out += factor a."""
     for r in range(out.shape[0]):
         out[r] += factor * a[r]
-
-
-@kernel
-def add_multiple_columns(factor: float, a: Array, out: Array) -> None:
-    """out += factor a, for arrays (N, q)."""
-    for r in range(out.shape[0]):
-        for q in range(out.shape[1]):
-            out[r, q] += factor * a[r, q]
 
 
 @kernel

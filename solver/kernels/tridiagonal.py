@@ -93,21 +93,6 @@ def solve(factors: Array, rhs: Array, u: Array) -> None:
 
 
 @kernel
-def solve_columns(factors: Array, rhs: Array) -> None:
-    """Solve for all columns of `rhs` (N, q) at once, in place: they hide each other's wait."""
-    n, q = rhs.shape
-    inverse, below, above = factors[0], factors[1], factors[2]
-    for j in range(q):
-        rhs[0, j] *= inverse[0]
-    for r in range(1, n):
-        for j in range(q):
-            rhs[r, j] = rhs[r, j] * inverse[r] - below[r] * rhs[r - 1, j]
-    for r in range(n - 2, -1, -1):
-        for j in range(q):
-            rhs[r, j] -= above[r] * rhs[r + 1, j]
-
-
-@kernel
 def add_product(bands: Array, u: Array, out: Array) -> None:
     """out += K u."""
     n = u.shape[0]
@@ -123,6 +108,34 @@ def add_outer(phi: Array, u: Array, bands_bar: Array) -> None:
     add_scaled(phi, u, bands_bar[1])
     add_scaled(phi[1:], u[: n - 1], bands_bar[0, 1:])
     add_scaled(phi[: n - 1], u[1:], bands_bar[2, : n - 1])
+
+
+@kernel
+def solve_and_add_outer(
+    factors: Array, z: Array, step: float, phi: Array, y: Array, bands_bar: Array
+) -> None:
+    """In one sweep: `solve` for z in place, phi += step z, and `add_outer` of phi and y.
+
+    The sweep waits for z row by row; the sums run while it waits.
+    """
+    n = z.shape[0]
+    inverse, below, above = factors[0], factors[1], factors[2]
+    below_bar, diagonal_bar, above_bar = bands_bar[0], bands_bar[1], bands_bar[2]
+    for r in range(n):
+        z[r] *= inverse[r]
+    z_r = z[0]
+    for r in range(1, n):
+        z_r = z[r] - below[r] * z_r
+        z[r] = z_r
+    phi[n - 1] += step * z_r
+    diagonal_bar[n - 1] += phi[n - 1] * y[n - 1]
+    for r in range(n - 2, -1, -1):
+        below_bar[r + 1] += phi[r + 1] * y[r]
+        z_r = z[r] - above[r] * z_r
+        z[r] = z_r
+        phi[r] += step * z_r
+        diagonal_bar[r] += phi[r] * y[r]
+        above_bar[r] += phi[r] * y[r + 1]
 
 
 @kernel
