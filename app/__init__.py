@@ -1,8 +1,17 @@
 """kappafit's service and command line: documents in, answers out, over `solver`."""
 
+import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("kappafit")
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
+
+
+@cache
+def versions() -> dict[str, str]:
+    """What computes here."""
+    libraries = {name: version(name) for name in ("numba", "numpy", "scipy")}
+    return {"kappafit": __version__, "python": platform.python_version(), **libraries}

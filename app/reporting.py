@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
-from importlib.metadata import version
 
 import numpy as np
 
@@ -129,10 +127,9 @@ def step_of(iteration: Iteration, names: Iterable[str]) -> Step:
 
 def provenance_of(experiment: Experiment, document_sha256: str, seconds: float) -> Provenance:
     """Versions, grid, hash of the document as sent, and time spent."""
-    versions = {name: version(name) for name in ("numba", "numpy", "scipy")}
     grid = experiment.grid
     return Provenance(
-        versions={"kappafit": app.__version__, "python": platform.python_version(), **versions},
+        versions=app.versions(),
         grid=Grid(
             cells=grid.cells,
             steps=grid.steps,

@@ -28,7 +28,7 @@ import numpy as np
 from solver.boundary import Boundary
 from solver.curves import unknown_fields
 from solver.errors import Place, TrialError
-from solver.experiment import Experiment, Grid, curves_of, unknowns
+from solver.experiment import Experiment, Grid, curves_of
 from solver.kernels import Array
 from solver.march import Coefficients
 
@@ -70,7 +70,7 @@ class Assembly:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.grid: Grid = experiment.grid
-        self.names = tuple(dict.fromkeys(u.name for _, u in unknowns(experiment)))
+        self.names = tuple(dict.fromkeys(u.name for _, u in experiment.unknowns))
         curves = {place: (curve, s) for place, curve, s in curves_of(experiment)}
         self._unknown = {p: (c, s) for p, (c, s) in curves.items() if unknown_fields(c)}
         self._fields = {

@@ -147,17 +147,21 @@ class Experiment:
         c = tuple(float(c) for c in TABLEAUX[self.time.method].c)
         return Grid(self.bar.length, self.bar.cells, self.time.end, self.time.steps, c)
 
+    @cached_property
+    def unknowns(self) -> tuple[tuple[Place, Unknown], ...]:
+        """Every unknown with its place, in the order of the fields."""
+        return tuple(_unknowns(self, ()))
 
-def unknowns(part: Any, place: Place = ()) -> Iterator[tuple[Place, Unknown]]:
-    """Every unknown of an experiment with its place, in the order of the fields."""
+
+def _unknowns(part: Any, place: Place) -> Iterator[tuple[Place, Unknown]]:
     if isinstance(part, Unknown):
         yield place, part
     elif isinstance(part, tuple):
         for index, item in enumerate(part):
-            yield from unknowns(item, (*place, index))
+            yield from _unknowns(item, (*place, index))
     elif is_dataclass(part):
         for f in fields(part):
-            yield from unknowns(getattr(part, f.name), (*place, f.name))
+            yield from _unknowns(getattr(part, f.name), (*place, f.name))
 
 
 def curves_of(experiment: Experiment) -> Iterator[tuple[Place, Curve, Array]]:

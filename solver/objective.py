@@ -18,7 +18,7 @@ import numpy as np
 from solver.assemble import Assembly
 from solver.curves import Unknown
 from solver.errors import TrialError
-from solver.experiment import Experiment, unknowns
+from solver.experiment import Experiment
 from solver.integrators import TABLEAUX
 from solver.kernels import Array
 from solver.march import DIRECTIONS, MEMORY, Coefficients, LinearMarch, Pulse
@@ -93,7 +93,7 @@ class Objective:
     ) -> None:
         validate(experiment)
         self.experiment = experiment
-        named = {u.name: u for _, u in reversed(list(unknowns(experiment)))}
+        named = {u.name: u for _, u in reversed(experiment.unknowns)}
         self.assembly = Assembly(experiment)
         self.parameters = Parameters(tuple(named[name] for name in self.assembly.names))
         self.observation = observation or observe(experiment)

@@ -13,7 +13,7 @@ import numpy as np
 
 from solver.check import Certificate, ErrorCurve, certify, error_curve
 from solver.errors import InvalidExperiment, Problem
-from solver.experiment import Experiment, unknowns
+from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import Pulse
 from solver.objective import Objective, no_pulse
@@ -34,7 +34,7 @@ class Field:
 
 def starts(experiment: Experiment) -> dict[str, float]:
     """The start value of every unknown, by name."""
-    return {unknown.name: unknown.start for _, unknown in unknowns(experiment)}
+    return {unknown.name: unknown.start for _, unknown in experiment.unknowns}
 
 
 def theta_at(objective: Objective, at: Values | None) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from solver.curves import Curve, Table, Unknown, resolve, unknown_fields
 from solver.errors import InvalidExperiment, Place, Problem
-from solver.experiment import ON_STEP, Experiment, Sensor, curves_of, unknowns
+from solver.experiment import ON_STEP, Experiment, Sensor, curves_of
 from solver.integrators import TABLEAUX
 from solver.kernels import Array
 
@@ -35,7 +35,7 @@ def validate(experiment: Experiment) -> None:
 def validate_for_data(experiment: Experiment) -> None:
     """`validate`, and that there is something unknown and at least one reading to compare with."""
     validate(experiment)
-    if next(unknowns(experiment), None) is None:
+    if not experiment.unknowns:
         detail = 'no Number is unknown: put {"unknown": NAME, "start": s} in its place'
         raise InvalidExperiment(Problem((), "nothing_unknown", detail))
     if not any(sensor.present.any() for sensor in experiment.sensors):
@@ -51,7 +51,7 @@ def validate_for_data(experiment: Experiment) -> None:
 def validate_for_fit(experiment: Experiment) -> None:
     """`validate_for_data`, and that there are enough readings for the unknowns."""
     validate_for_data(experiment)
-    count = len({unknown.name for _, unknown in unknowns(experiment)})
+    count = len({unknown.name for _, unknown in experiment.unknowns})
     readings = sum(int(sensor.present.sum()) for sensor in experiment.sensors)
     if readings < count:
         detail = f"{readings} readings cannot determine {count} unknowns: add readings, or fix some"
@@ -75,7 +75,7 @@ def _grid(experiment: Experiment) -> Iterator[Problem]:
 
 def _unknowns(experiment: Experiment) -> Iterator[Problem]:
     seen: dict[str, Unknown] = {}
-    for place, unknown in unknowns(experiment):
+    for place, unknown in experiment.unknowns:
         yield from _unknown(place, unknown)
         first = seen.setdefault(unknown.name, unknown)
         if first != unknown:
@@ -171,7 +171,7 @@ def _sigma(place: Place, sensor: Sensor) -> Iterator[Problem]:
 
 
 def _curves(experiment: Experiment) -> Iterator[Problem]:
-    starts = {unknown.name: unknown.start for _, unknown in unknowns(experiment)}
+    starts = {unknown.name: unknown.start for _, unknown in experiment.unknowns}
     for place, curve, s in curves_of(experiment):
         if isinstance(curve, Table) and (problems := list(_table(place, curve, s))):
             yield from problems

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
@@ -58,11 +55,7 @@ async def readyz(request: Request, response: Response) -> Alive:
 async def get_version() -> Version:
     """Versions, and the registered laws, end conditions and time methods."""
     return Version(
-        kappafit=app.__version__,
-        python=platform.python_version(),
-        numba=version("numba"),
-        numpy=version("numpy"),
-        scipy=version("scipy"),
+        **app.versions(),
         laws=list(solver.LAWS),
         ends=list(solver.BOUNDARIES),
         time_methods=list(solver.TABLEAUX),
