@@ -1,4 +1,4 @@
-"""The lecture's bar, with nothing but `solver`: make data, find kappa = a + b x, prove the gradient.
+"""The lecture's bar with `solver` alone: make data, find kappa = a + b x, prove the gradient.
 
 Run it with ``python examples/lecture.py``.
 """
