@@ -21,6 +21,7 @@ from solver import (
     Sensor,
     Source,
     Temperature,
+    Time,
     TrialError,
     Unknown,
     calibrate,
@@ -234,6 +235,36 @@ def test_a_start_where_the_misfit_is_nearly_straight(start: tuple[float, float])
     point = [objective.parameters.start]
     assert certify(objective, point).passed
     assert not certify(objective, point, claims(objective, 1.001)).passed
+
+
+@pytest.mark.parametrize(("cells", "power"), [(50, 1.0), (400, 50.0), (1000, 1000.0)])
+@pytest.mark.parametrize("zero", [0.0, 293.15])
+def test_kelvin_cost_the_gradient_no_digits(cells: int, power: float, zero: float) -> None:
+    """A signal of 0.02, 1 and 20 K above the room's temperature, which no derivative depends on."""
+    found = calibrate(
+        course(
+            zero + power * twin_readings(),
+            bar=Bar(1.0, cells, zero),
+            right=Temperature(zero),
+            source=(Source(Expression("exp(-50*(x-0.5)**2)"), power),),
+        )
+    )
+    assert found.certificate.passed
+    np.testing.assert_allclose(found.theta, ANSWER, rtol=3e-3)  # the data are of 50 cells
+
+
+def test_an_insulated_bar_long_after_it_evened_out() -> None:
+    """Its diffusivity hardly shows any more; what there is of the gradient is right."""
+    experiment = course(
+        bar=Bar(1.0, 60, Unknown("initial", 1.0)),
+        time=Time(1.0, 1),
+        material=Material(Unknown("kappa", 100.0)),
+        source=(),
+        left=Flux(-0.01),
+        right=Flux(0.0),
+        sensors=(Sensor(0.3, np.array([0.5, 1.0]), np.array([1.0, 2.0])),),
+    )
+    assert check(experiment).certificate.passed
 
 
 def test_many_unknowns() -> None:
