@@ -12,8 +12,12 @@ line beside line. With D the second difference with its end rows, in the lecture
     K_rj = kappa_r D_rj                    kappa_bar_r  = sum_j D_rj K_bar_rj
     profile_end = (w0 + w1 kappa_r) e_r    kappa_bar_r += w1 profile_end_bar_r
 
-and everything else is a copy. Pinned nodes are not states: their value enters their neighbour's row
-as a load and the readings as itself.
+and everything else is a copy (j runs over the three bands). Pinned nodes are not states: their
+value enters their neighbour's row as a load and the readings as itself.
+
+What is marched is u less a fixed reference temperature, the mean initial one at the start values:
+conduction does not feel a shift of all temperatures, but digits do. The reference is subtracted
+from the initial profile and from pinned ends, and added to the field; no derivative sees it.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from solver.boundary import Boundary
-from solver.curves import unknown_fields
+from solver.curves import resolve, unknown_fields
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment, Grid, curves_of
 from solver.kernels import Array
@@ -42,8 +46,9 @@ Values = Mapping[Place, Array]  # the values of every curve, by its place
 class Load:
     """One term of what drives the bar: a source, or an end acting on the row next to it.
 
-    history: the place of its series. profile: the place of its profile, or None for an end, whose
-    profile is (w0 + w1 kappa_row) at state `row`, which is node `node`.
+    history: the place of its series, from which `shift` is subtracted. profile: the place of its
+    profile, or None for an end, whose profile is (w0 + w1 kappa_row) at state `row`, which is node
+    `node`.
     """
 
     history: Place
@@ -52,6 +57,7 @@ class Load:
     node: int = 0
     w0: float = 0.0
     w1: float = 0.0
+    shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ class Assembly:
             for place, (curve, _) in self._unknown.items()
         }
         self._known = {p: c.value(s) for p, (c, s) in curves.items() if p not in self._unknown}
+        starts = {u.name: u.start for _, u in experiment.unknowns}
+        initial, x = curves[INITIAL]
+        self.reference = float(np.mean(resolve(initial, starts).value(x)))
         self.loads = self._collect_loads()
 
     # --- theta -> values of the curves -----------------------------------------------------------
@@ -135,7 +144,7 @@ class Assembly:
             bands=self.stencil * kappa[self.states],
             profiles=self._profiles(values) if self.wants_profiles else self._known_profiles,
             histories=self._histories(values) if self.wants_histories else self._known_histories,
-            initial=values[INITIAL][self.states],
+            initial=values[INITIAL][self.states] - self.reference,
         )
 
     def coefficients_dot(self, values_dot: Values, directions: int) -> Coefficients:
@@ -198,13 +207,15 @@ class Assembly:
 
     @cached_property
     def stencil(self) -> Array:
-        """The second difference D as bands (3, N), with its end rows."""
-        D = np.empty((3, self.grid.x.size))
-        D[:] = np.array([[1.0], [-2.0], [1.0]]) / self.grid.dx**2
+        """The second difference D as bands (3, N): below, row sum, above."""
+        D = np.zeros((3, self.grid.x.size))
+        D[0, 1:] = D[2, :-1] = 1.0 / self.grid.dx**2
         D[2, 0] *= 2.0  # the ghost node beyond a free end mirrors the node inside
         D[0, -1] *= 2.0
         D = D[:, self.states].copy()
-        D[0, 0] = D[2, -1] = 0.0  # nothing beyond; a pinned neighbour comes in as a load
+        for band, row in ((0, 0), (2, -1)):  # the arm to a pinned node: its other end is a load
+            D[1, row] -= D[band, row]
+            D[band, row] = 0.0
         return D
 
     def set_pinned(self, values: Values, field: Array, nodes: Array) -> None:
@@ -232,10 +243,12 @@ class Assembly:
             for i in range(len(self.experiment.source))
         ]
         for end in self.ends:
-            if end.place in self._unknown or np.any(self._known[end.place] != 0.0):
+            shift = self.reference if end.condition.pinned else 0.0
+            if end.place in self._unknown or np.any(self._known[end.place] != shift):
                 w0, w1 = end.condition.weight(self.grid.dx)
                 node = end.node + (end.inward if end.condition.pinned else 0)
-                loads.append(Load(end.place, None, node - self.states.start, node, w0, w1))
+                row = node - self.states.start
+                loads.append(Load(end.place, None, row, node, w0, w1, shift))
         return tuple(loads)
 
     @cached_property
@@ -250,7 +263,7 @@ class Assembly:
         return self._stack([self._profile(load, values) for load in self.loads])
 
     def _histories(self, values: Values) -> Array:
-        return self._by_stage([values[load.history] for load in self.loads])
+        return self._by_stage([values[load.history] - load.shift for load in self.loads])
 
     def _profile(self, load: Load, values: Values) -> Array:
         if load.profile is not None:

@@ -193,6 +193,7 @@ class Objective:
 
     def _field(self, values: dict[tuple[str | int, ...], Array], readings: Array) -> Array:
         """The field at the read nodes (m + 1, Q): marched ones and pinned ones."""
+        readings = readings + self.assembly.reference
         if self._all_marched:
             return readings
         dtype = np.result_type(readings, *values.values())

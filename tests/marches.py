@@ -27,8 +27,9 @@ def figures(rng: np.random.Generator, shape: tuple[int, ...], dtype: type = np.f
 def random_bands(rng: np.random.Generator, n: int, dtype: type = np.float64) -> Array:
     """A non-symmetric K, heat-like enough that I - K/10 can be eliminated without pivoting."""
     bands = figures(rng, (3, n), dtype)
-    bands[1] -= np.abs(bands[0]) + np.abs(bands[2]) + 1.0
     bands[0, 0] = bands[2, -1] = 0.0
+    diagonal = bands[1] - np.abs(bands[0]) - np.abs(bands[2]) - 1.0
+    bands[1] = bands[0] + diagonal + bands[2]
     return bands
 
 

@@ -35,13 +35,15 @@ def start_values(experiment: Experiment) -> dict[str, float]:
 
 
 def dense(bands: Array) -> Array:
-    """The tridiagonal matrix of `bands` (3, N), entry by entry."""
+    """The tridiagonal matrix of `bands` (3, N): entry below, sum of the row, entry above."""
     n = bands.shape[1]
     K = np.zeros((n, n), bands.dtype)
     for r in range(n):
-        for band, column in ((0, r - 1), (1, r), (2, r + 1)):
+        K[r, r] = bands[1, r]
+        for band, column in ((0, r - 1), (2, r + 1)):
             if 0 <= column < n:
                 K[r, column] = bands[band, r]
+                K[r, r] -= bands[band, r]
     return K
 
 

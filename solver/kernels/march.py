@@ -20,7 +20,7 @@ i = s..1
 
     (I - dt A_ii K^T) z_i = [i = s] lam + K^T (dt sum_{j>i} A_ji z_j),
     phi_i = dt sum_{j>=i} A_ji z_j          (the whole cotangent of F_i),
-    K_bar += phi_i Y_i^T,   S_bar += h_i phi_i^T,   h_bar_i = S phi_i,
+    K_bar += phi_i Y_i^T (on the bands),   S_bar += h_i phi_i^T,   h_bar_i = S phi_i,
 
 and the cotangent of u_k is sum_i z_i. For backward Euler this is the lecture's adjoint,
 A^T lam^k = lam^{k+1} + dJ/du^k. It is exact for the discrete scheme: no time derivative is

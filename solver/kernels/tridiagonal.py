@@ -1,9 +1,15 @@
 r"""Tridiagonal matrices as three bands: product, factors, solve.
 
-``bands`` has shape (3, N): row r of K holds ``bands[0, r]`` at column r-1, ``bands[1, r]`` at r and
-``bands[2, r]`` at r+1; ``bands[0, 0]`` and ``bands[2, N-1]`` are zero. The transpose is the same
-storage with the outer bands swapped and shifted, so one factorisation and one solve serve the
-march, its tangent and its adjoint.
+``bands`` has shape (3, N): for row r of K the entry below the diagonal (column r-1), the sum of the
+row, and the entry above (column r+1); ``bands[0, 0]`` and ``bands[2, N-1]`` are zero. So
+
+    (K u)_r = below_r (u_{r-1} - u_r) + sum_r u_r + above_r (u_{r+1} - u_r).
+
+The row sum, not the diagonal, because it is what physics gives: zero where heat is only conducted.
+Heat flows by differences of temperature, and in this form they are taken before anything is
+multiplied; with the diagonal, products of the temperature itself would cancel, and a bar at 293 K
+would lose digits that one at 0 K keeps. The transpose has the same storage, so one factorisation
+and one solve serve the march, its tangent and its adjoint.
 
 The Thomas sweep waits for the row before; how long it waits is its cost. All divisions are
 therefore folded into the factors, which leaves one fused multiply-add per row on that path:
@@ -11,10 +17,9 @@ therefore folded into the factors, which leaves one fused multiply-add per row o
     y_r = rhs_r inverse_r - below_r y_{r-1},        u_r = y_r - above_r u_{r+1}
 
 Elimination is without pivoting: the marches solve with M = I - step K, an M-matrix for a heat
-operator. Where heat can hardly leave the bar and steps are long, the 1 in 1 - step K_rr is lost to
-round-off, and with it the conservation of heat. So the pivots p_r are not formed from the diagonal
-but from the row sums s_r of M, which are 1 where no heat leaves: with l and a the entries of M
-below and above the diagonal,
+operator. Where steps are long, the 1 in 1 - step K_rr would be lost to round-off, and with it the
+conservation of heat. So the pivots p_r too are formed from row sums, those of M, s_r = 1 - step
+sum_r: with l and a the entries of M below and above the diagonal,
 
     q_r = s_r - l_r q_{r-1} / p_{r-1},      p_r = q_r - a_r,
 
@@ -40,8 +45,8 @@ def transpose(bands: Array) -> Array:
     """The bands of K^T, shape (3, N)."""
     transposed = np.zeros_like(bands)
     transposed[0, 1:] = bands[2, :-1]
-    transposed[1] = bands[1]
     transposed[2, :-1] = bands[0, 1:]
+    transposed[1] = bands[1] + (transposed[0] - bands[0]) + (transposed[2] - bands[2])
     return transposed
 
 
@@ -53,8 +58,7 @@ def factor(bands: Array, step: float) -> Array:
     excess = 0.0 * bands[1, 0]  # q_{r-1} / p_{r-1}
     for r in range(n):
         below, above = -step * bands[0, r], -step * bands[2, r]
-        row_sum = 1.0 - step * (bands[0, r] + bands[1, r] + bands[2, r])
-        q = row_sum - below * excess
+        q = 1.0 - step * bands[1, r] - below * excess
         inverse = 1.0 / (q - above)
         excess = q * inverse
         factors[0, r] = inverse
@@ -96,18 +100,24 @@ def solve(factors: Array, rhs: Array, u: Array) -> None:
 def add_product(bands: Array, u: Array, out: Array) -> None:
     """out += K u."""
     n = u.shape[0]
-    add_scaled(bands[1], u, out)
-    add_scaled(bands[0, 1:], u[: n - 1], out[1:])
-    add_scaled(bands[2, : n - 1], u[1:], out[: n - 1])
+    for r in range(n):
+        out[r] += bands[1, r] * u[r]
+    for r in range(1, n):
+        out[r] += bands[0, r] * (u[r - 1] - u[r])
+    for r in range(n - 1):
+        out[r] += bands[2, r] * (u[r + 1] - u[r])
 
 
 @kernel
 def add_outer(phi: Array, u: Array, bands_bar: Array) -> None:
-    """bands_bar += the three bands of phi u^T: the transpose of K -> phi . (K u)."""
+    """Add to bands_bar the transpose of bands -> phi . (K u)."""
     n = u.shape[0]
-    add_scaled(phi, u, bands_bar[1])
-    add_scaled(phi[1:], u[: n - 1], bands_bar[0, 1:])
-    add_scaled(phi[: n - 1], u[1:], bands_bar[2, : n - 1])
+    for r in range(n):
+        bands_bar[1, r] += phi[r] * u[r]
+    for r in range(1, n):
+        bands_bar[0, r] += phi[r] * (u[r - 1] - u[r])
+    for r in range(n - 1):
+        bands_bar[2, r] += phi[r] * (u[r + 1] - u[r])
 
 
 @kernel
@@ -120,7 +130,7 @@ def solve_and_add_outer(
     """
     n = z.shape[0]
     inverse, below, above = factors[0], factors[1], factors[2]
-    below_bar, diagonal_bar, above_bar = bands_bar[0], bands_bar[1], bands_bar[2]
+    below_bar, sum_bar, above_bar = bands_bar[0], bands_bar[1], bands_bar[2]
     for r in range(n):
         z[r] *= inverse[r]
     z_r = z[0]
@@ -128,18 +138,12 @@ def solve_and_add_outer(
         z_r = z[r] - below[r] * z_r
         z[r] = z_r
     phi[n - 1] += step * z_r
-    diagonal_bar[n - 1] += phi[n - 1] * y[n - 1]
+    sum_bar[n - 1] += phi[n - 1] * y[n - 1]
     for r in range(n - 2, -1, -1):
-        below_bar[r + 1] += phi[r + 1] * y[r]
+        rise = y[r + 1] - y[r]
+        below_bar[r + 1] -= phi[r + 1] * rise
         z_r = z[r] - above[r] * z_r
         z[r] = z_r
         phi[r] += step * z_r
-        diagonal_bar[r] += phi[r] * y[r]
-        above_bar[r] += phi[r] * y[r + 1]
-
-
-@kernel
-def add_scaled(a: Array, b: Array, out: Array) -> None:
-    """out += a b, element by element."""
-    for r in range(out.shape[0]):
-        out[r] += a[r] * b[r]
+        sum_bar[r] += phi[r] * y[r]
+        above_bar[r] += phi[r] * rise
