@@ -111,7 +111,7 @@ class _Builder:
                     self.problems.append(Problem(here, "bad_expression", str(error)))
                     return 0.0
             case SeriesTable(times=points, values=values) | ProfileTable(x=points, values=values):
-                return solver.Table(np.array(points, np.float64), np.array(values, np.float64))
+                return solver.Table(np.array(points), np.array(values))
             case _:
                 return _number(part)
 

@@ -107,12 +107,11 @@ class Assembly:
         return float(np.mean(kappa) * self.grid.end / self.grid.length**2)
 
     def values_dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
-        """Derivatives (points, q) of the curves along `directions` (parameters, q)."""
-        out = {}
-        for place, columns in self._columns(theta).items():
-            dot = sum(np.multiply.outer(column, directions[j]) for j, column in columns)
-            out[place] = np.asarray(dot)
-        return out
+        """Derivatives (q, points) of the curves along `directions` (q, parameters)."""
+        return {
+            place: np.asarray(sum(np.multiply.outer(directions[:, j], c) for j, c in columns))
+            for place, columns in self._columns(theta).items()
+        }
 
     def theta_bar(self, theta: Array, values_bar: Values) -> Array:
         """The cotangent of theta from those of the curves."""
@@ -148,17 +147,17 @@ class Assembly:
         )
 
     def coefficients_dot(self, values_dot: Values, directions: int) -> Coefficients:
-        """The same map, applied to directions (points, q): it is linear in the curves."""
-        zero_x = np.zeros((self.grid.x.size, directions))
-        zero_t = np.zeros((self.grid.stage_times.size, directions))
+        """The same map, applied to directions (q, points): it is linear in the curves."""
+        zero_x = np.zeros((directions, self.grid.x.size))
+        zero_t = np.zeros((directions, self.grid.stage_times.size))
         kappa_dot = values_dot.get(DIFFUSIVITY, zero_x)
         profiles = [self._profile_dot(load, values_dot, kappa_dot) for load in self.loads]
         histories = [values_dot.get(load.history, zero_t) for load in self.loads]
         return Coefficients(
-            bands=self.stencil[:, :, None] * kappa_dot[self.states],
+            bands=self.stencil * kappa_dot[:, None, self.states],
             profiles=self._stack(profiles, directions),
             histories=self._by_stage(histories, directions),
-            initial=values_dot.get(INITIAL, zero_x)[self.states],
+            initial=values_dot.get(INITIAL, zero_x)[:, self.states],
         )
 
     def values_bar(self, bar: Coefficients) -> dict[Place, Array]:
@@ -219,10 +218,10 @@ class Assembly:
         return D
 
     def set_pinned(self, values: Values, field: Array, nodes: Array) -> None:
-        """Put the pinned ends' temperatures, or their derivatives, into `field` (m + 1, Q, ...)."""
+        """Put the pinned ends' temperatures, or their derivatives, into `field` (..., m + 1, Q)."""
         for end, column in self._pinned_columns(nodes):
             if end.place in values:
-                field[:, column] = values[end.place][:: len(self.grid.c)]
+                field[..., column] = values[end.place][..., :: len(self.grid.c)]
 
     def pinned_bar(self, values_bar: dict[Place, Array], field_bar: Array, nodes: Array) -> None:
         """The transpose of `set_pinned`: add the field's cotangent (m + 1, Q) to the ends' own."""
@@ -275,9 +274,9 @@ class Assembly:
 
     def _profile_dot(self, load: Load, values_dot: Values, kappa_dot: Array) -> Array:
         if load.profile is not None and load.profile in values_dot:
-            return values_dot[load.profile][self.states]
-        profile = np.zeros((self._size, kappa_dot.shape[1]))
-        profile[load.row] = load.w1 * kappa_dot[load.node]  # w1 is 0 for a source
+            return values_dot[load.profile][:, self.states]
+        profile = np.zeros((kappa_dot.shape[0], self._size))
+        profile[:, load.row] = load.w1 * kappa_dot[:, load.node]  # w1 is 0 for a source
         return profile
 
     @cached_property
@@ -285,15 +284,15 @@ class Assembly:
         return int(self.states.stop - self.states.start)
 
     def _stack(self, profiles: list[Array], *directions: int) -> Array:
-        return np.array(profiles) if profiles else np.zeros((0, self._size, *directions))
+        """Profiles (..., N) to (..., P, N)."""
+        return np.stack(profiles, -2) if profiles else np.zeros((*directions, 0, self._size))
 
     def _by_stage(self, histories: list[Array], *directions: int) -> Array:
-        """Histories on [0, stages...] (points, ...) to (steps, stages, P, ...)."""
-        shape = (self.grid.steps, len(self.grid.c))
+        """Histories on [0, stages...] (..., points) to (..., steps, stages, P)."""
+        shape = (*directions, self.grid.steps, len(self.grid.c), len(histories))
         if not histories:
-            return np.zeros((*shape, 0, *directions))
-        stacked = np.stack([h[1:] for h in histories], axis=1)
-        return stacked.reshape(*shape, len(histories), *directions)
+            return np.zeros(shape)
+        return np.stack([h[..., 1:] for h in histories], -1).reshape(shape)
 
     def _require_positive(self, kappa: Any) -> None:
         k = int(np.argmin(kappa.real))

@@ -66,6 +66,10 @@ class Table:
     points: Array
     values: Array
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", np.array(self.points, np.float64))
+        object.__setattr__(self, "values", np.array(self.values, np.float64))
+
     def value(self, s: Array) -> Array:
         return np.interp(s, self.points, self.values)
 

@@ -37,7 +37,7 @@ class Coefficients:
     """The semi-discrete bar ``u' = K u + profiles^T histories``, as arrays.
 
     bands (3, N): K. profiles (P, N) and histories (steps, stages, P): what drives it.
-    initial (N,): u at t = 0. A direction carries the same arrays with one more axis q at the end;
+    initial (N,): u at t = 0. A set of q directions carries the same arrays with an axis q in front;
     a cotangent the same arrays.
     """
 
@@ -50,11 +50,6 @@ class Coefficients:
         """All arrays contiguous and of one dtype, so that the kernels meet few signatures."""
         parts = (self.bands, self.profiles, self.histories, self.initial)
         return Coefficients(*(np.ascontiguousarray(part, dtype) for part in parts))
-
-    def directions_first(self) -> Coefficients:
-        """A direction with its axis q in front, so that each direction lies in one piece."""
-        parts = (self.bands, self.profiles, self.histories, self.initial)
-        return Coefficients(*(np.moveaxis(part, -1, 0) for part in parts))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -159,9 +154,9 @@ class LinearMarch:
         return Coefficients(bands_bar, profiles_bar, histories_bar, lam)
 
     def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
-        """Readings (steps + 1, Q) and their derivatives (steps + 1, Q, q) in q directions."""
+        """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q) in q directions."""
         c = coefficients.astype(np.dtype(np.float64))
-        d = direction.directions_first().astype(np.dtype(np.float64))
+        d = direction.astype(np.dtype(np.float64))
         factors = self._factored(c.bands)
         directions, n = d.initial.shape
         readings = np.empty((self.steps + 1, self.probes.size))
@@ -189,7 +184,7 @@ class LinearMarch:
                 self.probes,
                 readings_dot,
             )
-        return readings, np.moveaxis(readings_dot, 0, -1)
+        return readings, readings_dot
 
     def _advance(
         self,

@@ -142,8 +142,8 @@ class Objective:
 
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
-        columns = directions.reshape(theta.size, -1)
-        y_dot = self._push_forward_in_chunks(theta, columns)[1]
+        rows = directions.reshape(theta.size, -1).T
+        y_dot = self._push_forward_in_chunks(theta, rows)[1]
         return y_dot.reshape(-1, *directions.shape[1:])
 
     def vjp(self, theta: Array, readings_bar: Array) -> Array:
@@ -157,9 +157,9 @@ class Objective:
         return self.jvp(theta, np.eye(theta.size))
 
     def _push_forward_in_chunks(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        """Readings y (M,) and their derivatives (M, q) along `directions` (p, q)."""
-        starts = range(0, directions.shape[1], DIRECTIONS)
-        parts = [self._push_forward(theta, directions[:, j : j + DIRECTIONS]) for j in starts]
+        """Readings y (M,) and their derivatives (M, q) along `directions` (q, p)."""
+        starts = range(0, directions.shape[0], DIRECTIONS)
+        parts = [self._push_forward(theta, directions[j : j + DIRECTIONS]) for j in starts]
         if not parts:
             return self.predict(theta), np.zeros((self.data.size, 0))
         return parts[0][0], np.hstack([y_dot for _, y_dot in parts])
@@ -167,14 +167,15 @@ class Objective:
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         values = self.assembly.values(theta)
         values_dot = self.assembly.values_dot(theta, directions)
-        q = directions.shape[1]
+        q = directions.shape[0]
         marched, marched_dot = self._march.tangent(
             self.assembly.coefficients(values), self.assembly.coefficients_dot(values_dot, q)
         )
-        field = self._field(values, marched)
-        field_dot = np.zeros((*field.shape, q))
-        field_dot[:, self._marched] = marched_dot
-        self.assembly.set_pinned(values_dot, field_dot, self.observation.nodes)
+        field, field_dot = self._field(values, marched), marched_dot
+        if not self._all_marched:
+            field_dot = np.zeros((q, *field.shape))
+            field_dot[:, :, self._marched] = marched_dot
+            self.assembly.set_pinned(values_dot, field_dot, self.observation.nodes)
         y, y_dot = self.observation.apply(field), self.observation.apply(field_dot)
         return self._finite(y), self._finite(y_dot)
 

@@ -32,8 +32,8 @@ class Observation:
     slices: tuple[slice, ...]
 
     def apply(self, field: Array) -> Array:
-        """Readings (M,) or (M, q) of a field (steps + 1, Q) or (steps + 1, Q, q)."""
-        return self.matrix @ field.reshape(self.matrix.shape[1], *field.shape[2:])
+        """Readings (M,) of a field (steps + 1, Q), or (M, q) of q of them (q, steps + 1, Q)."""
+        return self.matrix @ field.reshape(*field.shape[:-2], -1).T
 
     def transpose(self, readings_bar: Array) -> Array:
         """The cotangent (steps + 1, Q) of the field."""

@@ -90,8 +90,9 @@ class Scaling:
 
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
+        theta = z * self._size
         with np.errstate(over="ignore"):
-            theta = np.where(self._log, np.exp(np.where(self._log, z, 0.0)), z * self._size)
+            theta[self._log] = np.exp(z[self._log])
         # A bound met in z is met in theta, to the last bit.
         theta = np.where(z <= self.lower, self._bounds[0], theta)
         return np.where(z >= self.upper, self._bounds[1], theta)

@@ -23,6 +23,7 @@ from solver.objective import Objective
 
 CONFIDENCE = 0.95
 RANK_TOLERANCE = 1e-11  # relative singular value below which a direction moves no reading at all
+UNKNOWN_NOISE = "As many unknowns as readings: give sigma, which the residuals cannot tell."
 WEAK, NOT_IDENTIFIABLE = 0.3, 1.0  # relative standard error of the worst direction
 
 
@@ -65,31 +66,39 @@ def quantify(objective: Objective, theta: Array) -> Uncertainty:
     r, R = objective.residuals_and_jacobian(theta)
     sizes = p.sizes(theta)
     freedom = r.size - theta.size
-    estimated = not _sigma_given(objective.experiment)
-    s = float(np.sqrt(r @ r / freedom)) if estimated and freedom > 0 else 1.0
+    given = _sigma_given(objective.experiment)
+    s, quantile = _noise(float(r @ r), freedom, given)
     held = (theta <= p.lower) | (theta >= p.upper)
     unit, null = _covariance(R[:, ~held] * sizes[~held])
     covariance = np.full((theta.size, theta.size), np.nan)
     covariance[np.ix_(~held, ~held)] = unit * np.outer(sizes[~held], sizes[~held])
     lost = np.zeros(theta.size, bool)
     lost[~held] = null
-    reasons = _reasons(theta, objective, lost, known_noise=freedom > 0 or not estimated)
+    reasons = _reasons(theta, objective, lost, known_noise=np.isfinite(s))
     missing = np.array([reason is not None for reason in reasons])
     covariance[missing, :] = covariance[:, missing] = np.nan
     spread = np.sqrt(np.diagonal(covariance))  # standard errors for s = 1: s may be zero
     errors = s * spread
-    tail = 0.5 + CONFIDENCE / 2
-    quantile = float(stdtrit(freedom, tail)) if estimated and freedom > 0 else float(ndtri(tail))
     return Uncertainty(
         standard_errors=errors,
         intervals=_intervals(theta, errors, quantile, p.logarithmic),
         covariance=s**2 * covariance,
         correlation=covariance / np.outer(spread, spread),
         reasons=reasons,
-        sigma=s if estimated and freedom > 0 else None,
+        sigma=None if given or not np.isfinite(s) else s,
         degrees_of_freedom=freedom,
         identifiability=_identifiability(Sensitivity(objective, theta, R * sizes, s)),
     )
+
+
+def _noise(J: float, freedom: int, given: bool) -> tuple[float, float]:
+    """Standard deviation s of a weighted residual (NaN: unknown), and the interval's quantile."""
+    tail = 0.5 + CONFIDENCE / 2
+    if given:
+        return 1.0, float(ndtri(tail))
+    if freedom > 0:
+        return float(np.sqrt(J / freedom)), float(stdtrit(freedom, tail))
+    return float("nan"), float("nan")
 
 
 def _sigma_given(experiment: Experiment) -> bool:
@@ -118,7 +127,7 @@ def _reasons(
         elif lost[j]:
             out.append("the data do not determine it: a change of it moves no reading")
         elif not known_noise:
-            out.append("as many unknowns as readings: sigma cannot be estimated, so give it")
+            out.append(UNKNOWN_NOISE)
         else:
             out.append(None)
     return tuple(out)
@@ -138,15 +147,20 @@ def _identifiability(sensitivity: Sensitivity) -> Identifiability:
     _, values, vectors = np.linalg.svd(sensitivity.S, full_matrices=False)
     seen = values[-1] > RANK_TOLERANCE * values[0]
     worst = float(sensitivity.s / values[-1]) if seen else np.inf
-    verdict = "determined"
-    if worst > WEAK:
-        verdict = "weak" if worst <= NOT_IDENTIFIABLE else "not-identifiable"
+    verdict = "not-identifiable"  # also where worst is NaN, because the noise is not known
+    if worst <= NOT_IDENTIFIABLE:
+        verdict = "weak" if worst > WEAK else "determined"
     direction = vectors[-1] * np.sign(vectors[-1][np.argmax(np.abs(vectors[-1]))])
-    determined = "The data determine every unknown."
+    if verdict == "determined":
+        advice = "The data determine every unknown."
+    elif np.isnan(worst):
+        advice = UNKNOWN_NOISE
+    else:
+        advice = advise(sensitivity, direction, worst)
     return Identifiability(
         verdict=verdict,
         condition_number=float(values[0] / values[-1]) if seen else np.inf,
         weakest_direction=dict(zip(sensitivity.names, map(float, direction), strict=True)),
         relative_standard_error=worst,
-        advice=determined if verdict == "determined" else advise(sensitivity, direction, worst),
+        advice=advice,
     )
