@@ -10,10 +10,15 @@ from pathlib import Path
 from benchmarks import machine  # nothing here may load NumPy: threads are settled first
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command, by default ``peers``; a mistake ends the program with a message."""
+def main(argv: Sequence[str] | None = None, *, settle: bool = False) -> None:
+    """Run one command, by default ``peers``; a mistake ends the program with a message.
+
+    With `settle`, a command that times in this process binds it to one thread of one core first.
+    """
     words = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(words or ["peers"])
+    if settle and arguments.here:
+        machine.settle()
     arguments.run(arguments)
 
 
@@ -27,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     add_time(commands)
     add_peers(commands)
+    add_rest(commands)
     return top
 
 
@@ -38,7 +44,7 @@ def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "document", type=existing_file, metavar="DOCUMENT.json", help="the experiment document"
     )
     add_common(command)
-    command.set_defaults(run=run_time)
+    command.set_defaults(run=run_time, here=True)
 
 
 def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,7 +60,21 @@ def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="n unknowns and m steps (default: 100x200 1000x1000)",
     )
     add_common(command)
-    command.set_defaults(run=run_peers)
+    command.set_defaults(run=run_peers, here=True)
+
+
+def add_rest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command ``rest``."""
+    text = "Start the service and time warm calibrations of a document over HTTP on loopback."
+    command = commands.add_parser("rest", help=text, description=text)
+    command.add_argument(
+        "document", type=existing_file, metavar="DOCUMENT.json", help="the experiment document"
+    )
+    command.add_argument("--json", action="store_true", help="one line of JSON")
+    command.add_argument(
+        "--requests", type=positive, default=200, metavar="R", help="how many (default: 200)"
+    )
+    command.set_defaults(run=run_rest, here=False)
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
@@ -88,6 +108,13 @@ def run_peers(arguments: argparse.Namespace) -> None:
     from benchmarks import comparison
 
     comparison.run(arguments)
+
+
+def run_rest(arguments: argparse.Namespace) -> None:
+    """Service and client share all cores, as they do where both run on one machine."""
+    from benchmarks import rest
+
+    rest.run(arguments)
 
 
 def existing_file(text: str) -> Path:
@@ -131,5 +158,4 @@ def duration(text: str) -> float:
 
 
 if __name__ == "__main__":
-    machine.settle()
-    main()
+    main(settle=True)

@@ -18,6 +18,7 @@ from benchmarks.peers import PEERS
 from benchmarks.peers.scipy_gttrf import temperatures
 from tests.conftest import ROOT
 
+EXAMPLE = str(ROOT / "app" / "examples" / "lecture.json")
 ONCE = ["--rounds", "1", "--seconds", "0"]
 TIME_KEYS = {
     "objective",
@@ -183,3 +184,12 @@ def test_calls_are_timed_in_turns():
     assert turns == list("aabb") * 3  # each once to warm up and once on the clock
     assert timing.rounds == 3
     assert set(timing.medians) == {"a", "b"}
+
+
+def test_rest_times_a_real_service() -> None:
+    command = [sys.executable, "-m", "benchmarks", "rest", EXAMPLE, "--requests", "5", "--json"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert run.returncode == 0, run.stderr
+    record = json.loads(run.stdout)
+    assert record["status"] == "converged"
+    assert 0.0 < record["service_median_s"] < record["median_s"] <= record["p95_s"] * 1.5
