@@ -1,7 +1,8 @@
 """What a client waits for: a warm calibration over HTTP on loopback, one request after another.
 
-The service runs in a process of its own and is stopped at the end. Beside the whole wait stands the
-part that the service spent on the document; the rest is HTTP, JSON and handing over between threads.
+The service runs in a process of its own and is stopped at the end. Beside the whole wait stands
+the part that the service spent on the document; the rest is HTTP, JSON and handing over between
+threads.
 """
 
 from __future__ import annotations
