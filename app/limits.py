@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from solver import Problem
+from solver import TABLEAUX, Problem
 from solver.march import DIRECTIONS, MEMORY
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on cells x steps (the time of one march), memory, and unknowns."""
+    """Bounds on cells x steps x stages (the time of one march), memory, and unknowns."""
 
     cell_steps: int = 2_000_000_000
     bytes: int = 8 * 2**30
@@ -22,10 +22,11 @@ class Limits:
 def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
     """What in a document is beyond the limits. Python integers throughout: they do not wrap."""
     cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
-    if cells * steps > limits.cell_steps:
+    work = cells * steps * _stages(document)
+    if work > limits.cell_steps:
         detail = (
-            f"{cells} cells x {steps} steps are {cells * steps} cell-steps, beyond the limit of "
-            f"{limits.cell_steps}: take fewer cells or steps"
+            f"{cells} cells x {steps} steps of {document.time.method} are {work} cell-steps, "
+            f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
         yield Problem(("bar", "cells"), "problem_too_large", detail)
     if unknowns > limits.unknowns:
@@ -40,17 +41,24 @@ def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
         yield Problem(("time", "steps"), "problem_too_large", detail)
 
 
+def _stages(document: Any) -> int:
+    """Stages of the time method; an unknown method is refused elsewhere."""
+    tableau = TABLEAUX.get(document.time.method)
+    return len(tableau.rows) if tableau else 1
+
+
 def estimated_bytes(document: Any, unknowns: int) -> int:
     """Memory of a calibration: coefficients and readings, each with its tangents; interpolation."""
     cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
+    stages = _stages(document)
     loads = len(document.source) + 2
     columns = 1 + min(unknowns, DIRECTIONS)
     readings = sum(
         steps + 1 if sensor.times is None else len(sensor.times) for sensor in document.sensors
     )
     nodes = min(2 * len(document.sensors), cells + 1)
-    coefficients = cells * (3 + loads) + steps * loads
+    coefficients = cells * (3 + loads) + steps * stages * loads
     field = (steps + 1) * nodes
     interpolation = 16 * readings  # four weights with row, column and sorting space
-    trajectory = min(MEMORY, 8 * cells * steps)
+    trajectory = min(MEMORY, 8 * cells * steps * stages)
     return int(8 * (columns * (coefficients + field + readings) + interpolation) + trajectory)

@@ -8,6 +8,7 @@ tangent and its adjoint are written once for all of them. To add a method, add i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,14 @@ class Tableau:
         return np.array([sum(row) for row in self.rows])
 
 
+GAMMA = 1.0 - math.sqrt(0.5)  # the damping parameter of both second-order methods, L-stable
+W = math.sqrt(0.125)
+
 TABLEAUX: dict[str, Tableau] = {
     "backward-euler": Tableau(order=1, rows=((1.0,),)),
+    # Alexander, SIAM J. Numer. Anal. 14 (1977) 1006-1021.
+    "sdirk2": Tableau(order=2, rows=((GAMMA,), (1.0 - GAMMA, GAMMA))),
+    # Bank et al., IEEE Trans. Electron Devices 32 (1985) 1992-2007; as a DIRK method with explicit
+    # first stage: Hosea & Shampine, Appl. Numer. Math. 20 (1996) 21-37.
+    "tr-bdf2": Tableau(order=2, rows=((0.0,), (GAMMA, GAMMA), (W, W, GAMMA))),
 }

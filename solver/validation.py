@@ -176,7 +176,8 @@ def _curves(experiment: Experiment) -> Iterator[Problem]:
         if isinstance(curve, Table) and (problems := list(_table(place, curve, s))):
             yield from problems
             continue
-        values = resolve(curve, starts).value(s)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = resolve(curve, starts).value(s)
         wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
         if wild.size:
             k = int(wild[0])
