@@ -1,6 +1,6 @@
 """The answers' schema: the JSON of the service and of the command line.
 
-NaN never leaves: where a figure does not exist it is null, and a reason stands beside it.
+NaN never leaves: a figure that does not exist is null. Beside a missing interval stands its reason.
 """
 
 from __future__ import annotations

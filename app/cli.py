@@ -56,7 +56,7 @@ def calibrate(document: DocumentFile, as_json: AsJson = False, plot: Plot = None
     _show(answer, as_json, tables.calibration)
     if plots and plot:
         plots.calibration(task.experiment, answer, plot)
-    if answer.status != "converged":
+    if answer.status != "converged" or not answer.certificate.passed:
         raise typer.Exit(1)
 
 
@@ -119,12 +119,15 @@ def version() -> None:
 @cli.command()
 def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port to listen on")] = 8000,
 ) -> None:
     """Start the service."""
     from app.serve import serve as run
 
-    run(host, port)
+    try:
+        run(host, port)
+    except OSError as error:
+        _stop(f"cannot listen on {host}, port {port}: {error.strerror}")
 
 
 def main() -> None:
@@ -163,7 +166,7 @@ def _show(answer: Reply, as_json: bool, table: Callable[[Console, Reply], None])
     if as_json:
         sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
     else:
-        table(Console(highlight=False), answer)
+        table(Console(highlight=False, markup=False), answer)
 
 
 def _at(points: list[str] | None) -> At:
@@ -191,6 +194,10 @@ def _plots(plot: Path | None) -> ModuleType | None:
         from app import plots
     except ImportError:
         _stop('--plot needs matplotlib: pip install "kappafit[plot]"')
+    if plot.suffix.lower() not in plots.SUFFIXES:
+        _stop(f"--plot {plot}: the name must end in one of {', '.join(plots.SUFFIXES)}")
+    if not plot.absolute().parent.is_dir():
+        _stop(f"--plot {plot}: there is no such folder")
     return plots
 
 

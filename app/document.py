@@ -29,6 +29,7 @@ from app.schema import (
 from app.strict_json import parse_json
 from solver import InvalidExperiment, Problem
 from solver.curves import Curve, Number
+from solver.search import require_method
 
 
 def read_document(data: bytes, limits: Limits | None = None) -> solver.Experiment:
@@ -45,6 +46,7 @@ def read_document(data: bytes, limits: Limits | None = None) -> solver.Experimen
     problems = list(beyond(limits or Limits(), document, len(names)))
     if problems:
         raise InvalidExperiment(*problems)
+    require_method(document.fit.method)
     return _Builder().experiment(document)
 
 

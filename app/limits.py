@@ -25,7 +25,7 @@ def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
     work = cells * steps * _stages(document)
     if work > limits.cell_steps:
         detail = (
-            f"{cells} cells x {steps} steps of {document.time.method} are {work} cell-steps, "
+            f"{_count(cells)} cells x {_count(steps)} steps are {_count(work)} cell-steps, "
             f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
         yield Problem(("bar", "cells"), "problem_too_large", detail)
@@ -35,10 +35,15 @@ def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
     needed = estimated_bytes(document, unknowns)
     if needed > limits.bytes:
         detail = (
-            f"this needs about {needed // 2**20} MiB, beyond the limit of "
+            f"this needs about {_count(needed // 2**20)} MiB, beyond the limit of "
             f"{limits.bytes // 2**20} MiB: take fewer steps, cells, sources or readings"
         )
         yield Problem(("time", "steps"), "problem_too_large", detail)
+
+
+def _count(number: int) -> str:
+    """A count in words of bounded length."""
+    return str(number) if number < 10**9 else f"{number:.3g}" if number < 10**18 else "over 1e18"
 
 
 def _stages(document: Any) -> int:
@@ -60,5 +65,8 @@ def estimated_bytes(document: Any, unknowns: int) -> int:
     coefficients = cells * (3 + loads) + steps * stages * loads
     field = (steps + 1) * nodes
     interpolation = 16 * readings  # four weights with row, column and sorting space
+    jacobian = 4 * readings * unknowns  # with its scaled copy and its decomposition
     trajectory = min(MEMORY, 8 * cells * steps * stages)
-    return int(8 * (columns * (coefficients + field + readings) + interpolation) + trajectory)
+    return int(
+        8 * (columns * (coefficients + field + readings) + interpolation + jacobian) + trajectory
+    )

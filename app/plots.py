@@ -16,6 +16,7 @@ from solver.kernels import Array
 
 matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
 
+SUFFIXES = (".png", ".pdf", ".svg")
 DATA, FIT = "#1c2430", "#c8501e"
 PANELS_ACROSS = 3
 
@@ -78,7 +79,8 @@ def _fit_panel(axes: Axes, name: str, sensor: Sensor, fitted: Array) -> None:
         axes.plot(times, data, ".", color=DATA, ms=4, label="data")
     else:
         axes.errorbar(times, data, sigma, fmt=".", color=DATA, ms=4, lw=0.7, label="data")
-    axes.plot(times, fitted, "-", color=FIT, lw=1.5, label="fit")
+    marker = "o" if times.size == 1 else ""  # a line of one point is not seen
+    axes.plot(times, fitted, "-", marker=marker, color=FIT, lw=1.5, label="fit")
     axes.set_title(f"{name}, x = {sensor.x:g} m", fontsize=10, loc="left")
     axes.set_ylabel("temperature / K")
     axes.legend(frameon=False)

@@ -105,7 +105,7 @@ def _is_tag(part: Any) -> bool:
     return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
-def _ascii(text: str, limit: int = 500) -> str:
-    """Nothing that was sent can smuggle control characters or surrogates out again."""
-    clean = "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else "?" for c in text)
+def _ascii(text: str, limit: int = 300) -> str:
+    """Printable ASCII of bounded length: what was sent cannot smuggle anything out again."""
+    clean = "".join(c if " " <= c <= "~" else "?" for c in text[: limit + 1])
     return clean if len(clean) <= limit else f"{clean[:limit]}..."

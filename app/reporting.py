@@ -143,13 +143,16 @@ def provenance_of(experiment: Experiment, document_sha256: str, seconds: float) 
 
 
 def sensor_names(experiment: Experiment) -> list[str]:
-    """The sensors' names, their number where they have none."""
-    taken = {sensor.name for sensor in experiment.sensors if sensor.name}
-    fallback = ("sensor {}" if str(i) in taken else "{}" for i in range(len(experiment.sensors)))
-    return [
-        sensor.name or pattern.format(index)
-        for index, (sensor, pattern) in enumerate(zip(experiment.sensors, fallback, strict=True))
-    ]
+    """The sensors' names; one that has none gets its number, in words where that is taken."""
+    taken = {sensor.name for sensor in experiment.sensors}
+    names = []
+    for index, sensor in enumerate(experiment.sensors):
+        name = sensor.name or str(index)
+        while not sensor.name and name in taken:
+            name = f"sensor {name}"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def _estimates(c: Calibration) -> dict[str, Estimate]:

@@ -10,10 +10,11 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag, create_model
 
 import solver
 from solver.curves import Number, Series
+from solver.search import METHODS
 
 
 class Part(BaseModel):
@@ -52,30 +53,49 @@ class SeriesFormula(Part):
     expression: str = Field(max_length=1000, examples=["exp(-t)"])
 
 
+# One bad number stops a list: a million messages about it would help nobody, and take seconds.
+class StopAtFirst(FailFast):
+    """`FailFast` that can stand in a union of Python 3.11, which needs to hash it."""
+
+    __hash__ = object.__hash__
+
+
+Floats = Annotated[list[float], StopAtFirst()]
+FloatsOrNulls = Annotated[list[float | None], StopAtFirst()]
+
+
 class SeriesTable(Part):
     """Piecewise linear in time."""
 
-    times: list[float] = Field(description="s, increasing, covering the run")
-    values: list[float]
+    times: Floats = Field(description="s, increasing, covering the run")
+    values: Floats
 
 
 class ProfileTable(Part):
     """Piecewise linear in space."""
 
-    x: list[float] = Field(description="m, increasing, covering the bar")
-    values: list[float]
+    x: Floats = Field(description="m, increasing, covering the bar")
+    values: Floats
 
 
 # Tags name the branch of a choice. They appear in pydantic's error locations, where the brackets
 # tell them from keys of the document.
-def _choice(value: Any) -> str:
-    """Which kind of Number, Series or Profile a JSON value is."""
+def _choice(value: Any, table: str) -> str:
+    """Which kind of Number, Series or Profile a JSON value is; `table` for what is none else."""
     if isinstance(value, UnknownNumber) or (isinstance(value, dict) and "unknown" in value):
         return "<unknown>"
     formula = isinstance(value, ProfileFormula | SeriesFormula)
     if formula or (isinstance(value, dict) and "expression" in value):
         return "<expression>"
-    return "<table>" if isinstance(value, dict | SeriesTable | ProfileTable) else "<number>"
+    return table if isinstance(value, dict | SeriesTable | ProfileTable) else "<number>"
+
+
+def _series_choice(value: Any) -> str:
+    return _choice(value, "<series table>")
+
+
+def _profile_choice(value: Any) -> str:
+    return _choice(value, "<profile table>")
 
 
 def _number_choice(value: Any) -> str:
@@ -90,15 +110,15 @@ SeriesPart = Annotated[
     Plain
     | AnUnknown
     | Annotated[SeriesFormula, Tag("<expression>")]
-    | Annotated[SeriesTable, Tag("<table>")],
-    Discriminator(_choice),
+    | Annotated[SeriesTable, Tag("<series table>")],
+    Discriminator(_series_choice),
 ]
 ProfilePart = Annotated[
     Plain
     | AnUnknown
     | Annotated[ProfileFormula, Tag("<expression>")]
-    | Annotated[ProfileTable, Tag("<table>")],
-    Discriminator(_choice),
+    | Annotated[ProfileTable, Tag("<profile table>")],
+    Discriminator(_profile_choice),
 ]
 
 
@@ -173,9 +193,7 @@ class TimePart(Part):
 
     end: float = Field(description="s", json_schema_extra={"exclusiveMinimum": 0})
     steps: int = Field(description="number of equal steps", json_schema_extra={"minimum": 1})
-    method: str = Field(
-        default="backward-euler", description=f"one of {', '.join(solver.TABLEAUX)}"
-    )
+    method: str = Field(default="backward-euler", json_schema_extra={"enum": list(solver.TABLEAUX)})
 
 
 class MaterialPart(Part):
@@ -197,13 +215,11 @@ class SensorPart(Part):
 
     name: str = Field(default="", max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")
     x: float = Field(description="m, anywhere on the bar")
-    times: list[float] | None = Field(
+    times: Floats | None = Field(
         default=None, description="s; every step when left out (simulation)"
     )
-    temperatures: list[float | None] | None = Field(
-        default=None, description="K; null where missing"
-    )
-    sigma: float | list[float | None] | None = Field(
+    temperatures: FloatsOrNulls | None = Field(default=None, description="K; null where missing")
+    sigma: float | FloatsOrNulls | None = Field(
         None, description="standard deviation of a reading, K; null: estimated from the residuals"
     )
 
@@ -212,7 +228,7 @@ class FitPart(Part):
     """How to search."""
 
     loss: str = Field(default="squared", description='only "squared" as yet')
-    method: str = Field(default="auto", description="auto, levenberg-marquardt or l-bfgs-b")
+    method: str = Field(default="auto", json_schema_extra={"enum": list(METHODS)})
     max_iterations: int = Field(default=200, le=10_000)
 
 
@@ -237,6 +253,8 @@ class Document(Part):
 
 TAGGED: dict[str, type[BaseModel]] = {
     "<unknown>": UnknownNumber,
+    "<series table>": SeriesTable,
+    "<profile table>": ProfileTable,
     "<expression>": SeriesFormula,  # its one key is that of a ProfileFormula
     **{f"<{name}>": part for name, part in (LAW_PARTS | BOUNDARY_PARTS).items()},
 }

@@ -45,13 +45,18 @@ class Workers:
             raise Overloaded
         self._taken += 1
         stop = threading.Event()
-        deadline = time.monotonic() + self._seconds
 
-        def pulse() -> None:
-            if stop.is_set() or time.monotonic() > deadline:
-                raise Cancelled
+        def job() -> Result:
+            deadline = time.monotonic() + self._seconds  # waiting for a thread does not count
 
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work, pulse)
+            def pulse() -> None:
+                if stop.is_set() or time.monotonic() > deadline:
+                    raise Cancelled
+
+            pulse()
+            return work(pulse)
+
+        future = asyncio.get_running_loop().run_in_executor(self._threads, job)
         future.add_done_callback(lambda _: self._release())
         try:
             while not (await asyncio.wait({future}, timeout=POLL_SECONDS))[0]:

@@ -14,6 +14,7 @@ from solver.observe import interpolation, reading_times
 
 CANDIDATES = 24  # places along the bar at which a further sensor is considered
 APART = 0.1  # of the bar's length between it and every present sensor
+MOST_TIMES, MOST_UNKNOWNS = 200, 30  # in the comparison of places
 WORTH_SAYING = 0.9  # of the present relative standard error
 NO_PLACE = "No further sensor would change that much: heat the bar differently, or fix one of them."
 
@@ -55,9 +56,10 @@ def advise(sensitivity: Sensitivity, direction: Array, worst: float) -> str:
             "moves the readings by no more than their noise."
         )
     elif np.isfinite(worst):
+        error = worst * sensitivity.objective.parameters.sizes(sensitivity.theta)[leader]
         said = (
-            f"The readings hardly depend on {names[leader]}: "
-            f"its relative standard error is {100 * worst:.2g} %."
+            f"{names[leader]} is hardly told from 0 by these readings: its standard error is "
+            f"{error:.2g}, {100 * worst:.2g} % of it."
         )
     else:
         said = f"The readings do not depend on {names[leader]}: no change of it moves any of them."
@@ -85,6 +87,8 @@ def _change(name: str, relative: float) -> str:
 
 def _further_sensor(sensitivity: Sensitivity, worst: float) -> str:
     """Where one more sensor would help most, and how that compares with repeating everything."""
+    if sensitivity.s == 0.0 or sensitivity.theta.size > MOST_UNKNOWNS:
+        return "Read more sensors, or fix some of the unknowns."
     read = [s.x for s in sensitivity.objective.experiment.sensors if s.present.any()]
     place, after = _best_place(sensitivity, np.array(read))
     if not after < WORTH_SAYING * worst:
@@ -108,7 +112,8 @@ def _best_place(sensitivity: Sensitivity, read: Array) -> tuple[float, float]:
     objective, theta = sensitivity.objective, sensitivity.theta
     experiment, grid = objective.experiment, objective.experiment.grid
     model = max(experiment.sensors, key=lambda sensor: int(sensor.present.sum()))
-    times = reading_times(model, grid)[model.present]
+    every = reading_times(model, grid)[model.present]
+    times = every[:: max(1, every.size // MOST_TIMES)]  # enough to compare places by
     nodes = np.unique(np.linspace(0, grid.cells, CANDIDATES + 1).round().astype(int))
     apart = np.abs(nodes[:, None] * grid.dx - read).min(axis=1) >= APART * grid.length
     places = nodes[apart] * grid.dx
@@ -123,7 +128,8 @@ def _best_place(sensitivity: Sensitivity, read: Array) -> tuple[float, float]:
         return 0.0, np.inf
     now = sensitivity.S.T @ sensitivity.S
     blocks = gained.reshape(places.size, times.size, theta.size)
-    weakest = np.array([np.linalg.eigvalsh(now + block.T @ block)[0] for block in blocks])
+    share = every.size / times.size
+    weakest = np.array([np.linalg.eigvalsh(now + share * block.T @ block)[0] for block in blocks])
     best = int(np.argmax(weakest))
     after = sensitivity.s / np.sqrt(weakest[best]) if weakest[best] > 0.0 else np.inf
     return float(places[best]), float(after)

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from solver.check import Certificate, certify, displaced
-from solver.errors import InvalidExperiment, Problem, TrialError
+import numpy as np
+from scipy.special import chdtr, chdtrc
+
+from solver.check import Certificate, away_from_optimum, certify, displaced
+from solver.errors import TrialError
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import Pulse
 from solver.objective import Objective, no_pulse
 from solver.residuals import SensorResiduals, diagnose
-from solver.search import METHODS, STATUSES, Iteration, Report, Search
+from solver.search import METHODS, STATUSES, Iteration, Report, Search, require_method
 from solver.uncertainty import Uncertainty, quantify
 from solver.validation import validate_for_fit
 
+UNLIKELY = 1e-6  # probability of J below which it contradicts sigma
+ROUND_OFF = 1e-12  # of the readings, below which residuals are no noise
 FOURIER = (1e-6, 1e6)  # a run outside is over before, or long after, heat crosses the bar
 
 
@@ -68,6 +73,7 @@ def calibrate(
     no finite answer at the start values.
     """
     validate_for_fit(experiment)
+    require_method(experiment.fit.method)
     objective = Objective(experiment, pulse=pulse)
     start = objective.parameters.start
     start_objective, start_gradient = objective.value_and_gradient(start)
@@ -77,6 +83,8 @@ def calibrate(
     predicted = objective.predict(search.theta)
     fourier = objective.assembly.fourier_number(search.theta)
     slices = objective.observation.slices
+    residuals = tuple(diagnose((predicted - objective.data)[s]) for s in slices)
+    uncertainty = quantify(objective, search.theta, arrived=search.status == "converged")
     return Calibration(
         experiment=experiment,
         names=objective.parameters.names,
@@ -89,21 +97,18 @@ def calibrate(
         start_objective=start_objective,
         start_gradient=start_gradient,
         history=search.history,
-        uncertainty=quantify(objective, search.theta),
-        residuals=tuple(diagnose((predicted - objective.data)[s]) for s in slices),
+        uncertainty=uncertainty,
+        residuals=residuals,
         fitted=tuple(predicted[s] for s in slices),
         certificate=certificate,
         certificate_note=note,
         fourier_number=fourier,
-        warnings=_warnings(fourier),
+        warnings=_warnings(objective, final, uncertainty, residuals, fourier),
     )
 
 
 def _search(objective: Objective, start: Array, report: Report) -> Search:
     fit = objective.experiment.fit
-    if fit.method not in METHODS:
-        detail = f"{fit.method!r} is not one of {', '.join(METHODS)}"
-        raise InvalidExperiment(Problem(("fit", "method"), "not_available", detail))
     return METHODS[fit.method](objective, start, fit.max_iterations, report)
 
 
@@ -111,7 +116,7 @@ def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Cert
     """At the start and at the displaced estimate, where the gradient is not zero."""
     points, note = [start], ""
     try:
-        points.append(displaced(objective, theta))
+        points = [away_from_optimum(objective, start), displaced(objective, theta)]
     except TrialError as error:
         note = f"at the start only: {error}"
     certificate = certify(objective, points)
@@ -120,11 +125,40 @@ def _certificate(objective: Objective, start: Array, theta: Array) -> tuple[Cert
     return certificate, note
 
 
-def _warnings(fourier: float) -> tuple[str, ...]:
+def _warnings(
+    objective: Objective,
+    J: float,
+    uncertainty: Uncertainty,
+    residuals: tuple[SensorResiduals, ...],
+    fourier: float,
+) -> tuple[str, ...]:
+    """What makes the figures doubtful although the search went well."""
+    said = []
     low, high = FOURIER
-    if low <= fourier <= high:
-        return ()
-    return (
-        f"The Fourier number, diffusivity times duration over length squared, is {fourier:.2g}: "
-        "check the units (m, s, m2/s, K).",
-    )
+    if not low <= fourier <= high:
+        said.append(
+            f"The Fourier number, diffusivity x duration / length squared, is {fourier:.2g}: "
+            "check the units (m, s, m2/s, K)."
+        )
+    freedom = uncertainty.degrees_of_freedom
+    given = any(s.sigma is not None for s in objective.experiment.sensors if s.present.any())
+    if given and freedom > 0:
+        ratio = (J / freedom) ** 0.5
+        if chdtrc(freedom, J) < UNLIKELY:
+            said.append(
+                f"The residuals are {ratio:.2g} times the given sigma: the model misses something, "
+                "or sigma is too small; the intervals are too narrow by that factor."
+            )
+        elif chdtr(freedom, J) < UNLIKELY:
+            said.append(f"The residuals are only {ratio:.2g} times sigma: is it too large?")
+    scale = float(np.max(np.abs(objective.data), initial=0.0))
+    for index, r in enumerate(residuals):
+        correlated = r.readings >= 10 and r.effective_sample_size < r.readings / 3
+        if correlated and r.rms > ROUND_OFF * scale:
+            name = objective.experiment.sensors[index].name or str(index)
+            factor = (r.readings / r.effective_sample_size) ** 0.5
+            said.append(
+                f"The residuals of sensor {name} follow one another (autocorrelation "
+                f"{r.autocorrelation:.2f}): standard errors may be too small by about {factor:.1f}."
+            )
+    return tuple(said)

@@ -29,6 +29,7 @@ TAYLOR_RATE = (1.95, 2.05)
 DOT_PRODUCT_GAP = 1e-11
 GRADIENT_ERROR = 1e-9
 DISPLACEMENT = 0.05  # of the estimate, so that the gradient is not zero where it is checked
+STATIONARY = 1e-3  # cosine between residuals and columns below which a gradient proves little
 FIRST_STEPS = (1e-3, 1e-2, 1e-1)  # the longer ones where J is nearly straight
 NO_STEPS = (1e-14, -1e-14, 2e-14)  # so small that their remainders are round-off
 ABOVE_NOISE = 2e3  # remainder over round-off at the smallest step
@@ -138,6 +139,19 @@ def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) 
         adjoint_tangent_gap=float(gap / reach) if reach > 0.0 else 0.0,
         gradient_error=error,
     )
+
+
+def away_from_optimum(objective: Objective, theta: Array) -> Array:
+    """`theta`, or a point 5 % away where J is stationary there.
+
+    At an optimum any multiple of the gradient would pass, and the right one would be round-off.
+    """
+    if theta.size > DIRECTIONS:
+        return theta
+    r, R = objective.residuals_and_jacobian(theta)
+    reach = np.linalg.norm(R, axis=0) * np.linalg.norm(r)
+    flat = np.all(np.abs(R.T @ r) <= STATIONARY * reach) and np.any(reach > 0.0)
+    return displaced(objective, theta) if flat else theta
 
 
 def displaced(objective: Objective, theta: Array) -> Array:

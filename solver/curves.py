@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -106,7 +107,8 @@ AnyCurve = TypeVar("AnyCurve")
 
 def as_curve(value: Number | Curve) -> Curve:
     """A Number stands for the constant curve."""
-    return Constant(value) if isinstance(value, int | float | Unknown) else value
+    number = isinstance(value, Unknown | Real)
+    return Constant(value) if number else value  # type: ignore[arg-type,return-value]
 
 
 def unknown_fields(curve: Any) -> dict[str, Unknown]:

@@ -141,6 +141,10 @@ class Experiment:
     sensors: tuple[Sensor, ...] = ()
     fit: Fit = field(default_factory=Fit)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", tuple(self.source))
+        object.__setattr__(self, "sensors", tuple(self.sensors))
+
     @cached_property
     def grid(self) -> Grid:
         """The nodes and times it is solved on."""

@@ -104,8 +104,8 @@ def _refuse_unlisted(node: ast.AST, variable: str) -> None:
         case ast.Name(id=name):
             if name not in {variable, "pi"} and name not in FUNCTIONS:
                 raise ValueError(
-                    f"unknown name {name!r} at column {node.col_offset + 1}: an expression here "
-                    f"knows {variable}, pi and {' '.join(FUNCTIONS)}"
+                    f"unknown name {name[:64]!r} at column {node.col_offset + 1}: "
+                    f"an expression here knows {variable}, pi and {' '.join(FUNCTIONS)}"
                 )
         case ast.BinOp() | ast.UnaryOp() | ast.Load() | ast.operator() | ast.unaryop():
             if isinstance(node, ast.operator | ast.unaryop) and type(node) not in OPERATORS:

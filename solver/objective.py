@@ -93,6 +93,7 @@ class Objective:
     ) -> None:
         validate(experiment)
         self.experiment = experiment
+        self.pulse = pulse
         named = {u.name: u for _, u in reversed(experiment.unknowns)}
         self.assembly = Assembly(experiment)
         self.parameters = Parameters(tuple(named[name] for name in self.assembly.names))

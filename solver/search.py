@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import minimize
 
-from solver.errors import TrialError
+from solver.errors import InvalidExperiment, Problem, TrialError
 from solver.kernels import Array
 from solver.objective import Objective
 
@@ -161,7 +161,7 @@ def levenberg_marquardt(
             break
         predicted = here.J - float(np.sum((here.r + here.R @ (trial - here.z)) ** 2))
         reduced = here.J - there.J
-        ratio = min(reduced / max(predicted, np.finfo(float).tiny), 2.0)
+        ratio = 2.0 if reduced >= 2.0 * predicted else reduced / predicted
         damping *= max(0.1, 1.0 - (2.0 * ratio - 1.0) ** 3)
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
         here, D = there, np.maximum(D, _column_norms(there.R))
@@ -230,6 +230,13 @@ METHODS: dict[str, Method] = {
     "levenberg-marquardt": levenberg_marquardt,
     "l-bfgs-b": lbfgsb,
 }
+
+
+def require_method(name: str) -> None:
+    """Raise InvalidExperiment where `name` is no method of `METHODS`."""
+    if name not in METHODS:
+        detail = f"{ascii(name)[:66]} is not one of {', '.join(METHODS)}"
+        raise InvalidExperiment(Problem(("fit", "method"), "not_available", detail))
 
 
 @dataclass

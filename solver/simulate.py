@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solver.check import Certificate, ErrorCurve, certify, error_curve
+from solver.check import Certificate, ErrorCurve, away_from_optimum, certify, error_curve
 from solver.errors import InvalidExperiment, Problem
 from solver.experiment import Experiment
 from solver.kernels import Array
@@ -92,7 +92,8 @@ def value_and_gradient(
 
 
 def jacobian(experiment: Experiment, at: Values | None = None) -> Array:
-    """d readings / d parameters, (readings, parameters), by tangent marches."""
+    """d readings / d parameters, (readings, parameters), of the readings that are there."""
+    validate_for_data(experiment)
     objective = Objective(experiment)
     return objective.jacobian(theta_at(objective, at))
 
@@ -137,6 +138,6 @@ def check(experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no
         values=dict(zip(names, map(float, theta), strict=True)),
         objective=J,
         gradient=dict(zip(names, map(float, gradient), strict=True)),
-        certificate=certify(objective, [theta]),
+        certificate=certify(objective, [away_from_optimum(objective, theta)]),
         curve=error_curve(objective, theta, gradient),
     )

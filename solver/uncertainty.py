@@ -23,6 +23,7 @@ from solver.objective import Objective
 
 CONFIDENCE = 0.95
 RANK_TOLERANCE = 1e-11  # relative singular value below which a direction moves no reading at all
+TOO_WIDE = "the interval is wider than floating point can say"
 UNKNOWN_NOISE = "As many unknowns as readings: give sigma, which the residuals cannot tell."
 WEAK, NOT_IDENTIFIABLE = 0.3, 1.0  # relative standard error of the worst direction
 
@@ -60,8 +61,9 @@ class Uncertainty:
     identifiability: Identifiability
 
 
-def quantify(objective: Objective, theta: Array) -> Uncertainty:
-    """Uncertainties and verdict at an estimate."""
+def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Uncertainty:
+    """Uncertainties and verdict at an estimate; intervals only where the search has `arrived`."""
+    objective.pulse()
     p = objective.parameters
     r, R = objective.residuals_and_jacobian(theta)
     sizes = p.sizes(theta)
@@ -69,19 +71,22 @@ def quantify(objective: Objective, theta: Array) -> Uncertainty:
     given = _sigma_given(objective.experiment)
     s, quantile = _noise(float(r @ r), freedom, given)
     held = (theta <= p.lower) | (theta >= p.upper)
-    unit, null = _covariance(R[:, ~held] * sizes[~held])
+    unit, null = _covariance(R[:, ~held])
     covariance = np.full((theta.size, theta.size), np.nan)
-    covariance[np.ix_(~held, ~held)] = unit * np.outer(sizes[~held], sizes[~held])
+    covariance[np.ix_(~held, ~held)] = unit
     lost = np.zeros(theta.size, bool)
     lost[~held] = null
-    reasons = _reasons(theta, objective, lost, known_noise=np.isfinite(s))
+    reasons = _reasons(theta, objective, lost, known_noise=np.isfinite(s), arrived=arrived)
     missing = np.array([reason is not None for reason in reasons])
     covariance[missing, :] = covariance[:, missing] = np.nan
     spread = np.sqrt(np.diagonal(covariance))  # standard errors for s = 1: s may be zero
     errors = s * spread
+    intervals = _intervals(theta, errors, quantile, p.logarithmic)
+    endless = ~missing & ~np.isfinite(intervals).all(axis=1)
+    reasons = tuple(TOO_WIDE if endless[j] else reason for j, reason in enumerate(reasons))
     return Uncertainty(
         standard_errors=errors,
-        intervals=_intervals(theta, errors, quantile, p.logarithmic),
+        intervals=intervals,
         covariance=s**2 * covariance,
         correlation=covariance / np.outer(spread, spread),
         reasons=reasons,
@@ -105,22 +110,34 @@ def _sigma_given(experiment: Experiment) -> bool:
     return any(sensor.sigma is not None for sensor in experiment.sensors if sensor.present.any())
 
 
-def _covariance(S: Array) -> tuple[Array, Array]:
-    """(S^T S)^-1 on the directions that the data see, and which columns lie in the others."""
-    _, values, vectors = np.linalg.svd(S, full_matrices=False)
-    seen = values > RANK_TOLERANCE * values.max(initial=0.0)
-    inverse = vectors[seen].T / values[seen]
+def _covariance(R: Array) -> tuple[Array, Array]:
+    """(R^T R)^-1 on the directions that the data see, and which columns lie in the others.
+
+    What is seen is judged on columns of unit length, whatever the parameters' sizes.
+    """
+    norms = np.linalg.norm(R, axis=0)
+    lengths = np.where(norms > 0.0, norms, 1.0)
+    values, vectors, seen = _directions(R / lengths)
+    inverse = vectors[seen].T / values[seen] / lengths[:, None]
     blind = np.linalg.norm(vectors[~seen], axis=0) > 1e-6
     return inverse @ inverse.T, blind
 
 
+def _directions(unit: Array) -> tuple[Array, Array, Array]:
+    """Singular values, right vectors, and which of them move readings at all."""
+    _, values, vectors = np.linalg.svd(unit, full_matrices=False)
+    return values, vectors, values > RANK_TOLERANCE * values.max(initial=0.0)
+
+
 def _reasons(
-    theta: Array, objective: Objective, lost: Array, known_noise: bool
+    theta: Array, objective: Objective, lost: Array, *, known_noise: bool, arrived: bool
 ) -> tuple[str | None, ...]:
     p = objective.parameters
     out: list[str | None] = []
     for j in range(theta.size):
-        if theta[j] <= p.lower[j]:
+        if not arrived:
+            out.append("the search did not arrive")
+        elif theta[j] <= p.lower[j]:
             out.append("the estimate lies on its lower bound")
         elif theta[j] >= p.upper[j]:
             out.append("the estimate lies on its upper bound")
@@ -144,8 +161,10 @@ def _intervals(theta: Array, errors: Array, quantile: float, logarithmic: Array)
 
 
 def _identifiability(sensitivity: Sensitivity) -> Identifiability:
-    _, values, vectors = np.linalg.svd(sensitivity.S, full_matrices=False)
-    seen = values[-1] > RANK_TOLERANCE * values[0]
+    S = sensitivity.S
+    lengths = np.linalg.norm(S, axis=0)
+    seen = bool(_directions(S / np.where(lengths > 0.0, lengths, 1.0))[2].all())
+    _, values, vectors = np.linalg.svd(S, full_matrices=False)
     worst = float(sensitivity.s / values[-1]) if seen else np.inf
     verdict = "not-identifiable"  # also where worst is NaN, because the noise is not known
     if worst <= NOT_IDENTIFIABLE:

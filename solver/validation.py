@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from solver.curves import Curve, Table, Unknown, resolve, unknown_fields
+from solver.curves import Curve, Expression, Table, Unknown, resolve, unknown_fields
 from solver.errors import InvalidExperiment, Place, Problem
 from solver.experiment import ON_STEP, Experiment, Sensor, curves_of
 from solver.integrators import TABLEAUX
@@ -176,6 +176,11 @@ def _curves(experiment: Experiment) -> Iterator[Problem]:
         if isinstance(curve, Table) and (problems := list(_table(place, curve, s))):
             yield from problems
             continue
+        variable = "t" if place[-1] in ("history", "value") else "x"
+        if isinstance(curve, Expression) and curve.variable != variable:
+            detail = f"a formula of {variable} stands here, not of {curve.variable}"
+            yield Problem(place, "wrong_variable", detail)
+            continue
         with np.errstate(over="ignore", invalid="ignore"):
             values = resolve(curve, starts).value(s)
         wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
@@ -252,4 +257,5 @@ def _in_range(place: Place, value: float, what: str) -> Iterator[Problem]:
 
 def _one_of(place: Place, value: Any, allowed: tuple[str, ...]) -> Iterator[Problem]:
     if value not in allowed:
-        yield Problem(place, "not_available", f"{value!r} is not one of {', '.join(allowed)}")
+        detail = f"{ascii(value)[:66]} is not one of {', '.join(allowed)}"
+        yield Problem(place, "not_available", detail)

@@ -153,6 +153,8 @@ CASES = [
     Case("not_finite", "#/source/0/history", source(1.0, Expression("log(t-1)", "t"))),
     Case("not_finite", "#/bar/initial", initial(NAN)),
     Case("not_finite", "#/bar/initial/values/1", initial(unit([0, 1], [0, NAN]))),
+    Case("wrong_variable", "#/bar/initial", initial(Expression("t", "t"))),
+    Case("wrong_variable", "#/source/0/history", source(1.0, Expression("x"))),
     Case("length_mismatch", "#/bar/initial/values", initial(unit([0, 1], [1]))),
     Case("length_mismatch", "#/right/value/values", right(unit([0], [1]))),
     Case("x_not_increasing", "#/bar/initial/x/1", initial(unit([0, 0, 1], [1, 2, 3]))),
