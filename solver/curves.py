@@ -107,8 +107,9 @@ AnyCurve = TypeVar("AnyCurve")
 
 def as_curve(value: Number | Curve) -> Curve:
     """A Number stands for the constant curve."""
-    number = isinstance(value, Unknown | Real)
-    return Constant(value) if number else value  # type: ignore[arg-type,return-value]
+    if isinstance(value, Unknown):
+        return Constant(value)
+    return Constant(float(value)) if isinstance(value, float | int | Real) else value
 
 
 def unknown_fields(curve: Any) -> dict[str, Unknown]:

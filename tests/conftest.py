@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.experiments import course_readings
+
 ROOT = Path(__file__).parents[1]
-COURSE = ROOT.parent / "shared" / "data" / "cme216_heat" / "problem1.txt"
 
 
 def free_port():
@@ -73,9 +74,7 @@ def document():
 @pytest.fixture
 def course():
     """The course's experiment with its data, as SOURCE.md describes it."""
-    if not COURSE.exists():
-        pytest.skip(f"needs the course's data, {COURSE.name} in shared/data/cme216_heat")
-    readings = [float(line) for line in COURSE.read_text().split()]
+    readings = course_readings().tolist()
     return {
         "bar": {"length": 1.0, "cells": 50},
         "time": {"end": 1.0, "steps": 50},
