@@ -16,14 +16,56 @@ def _finite(value: Any) -> float | None:
 
 
 Figure = Annotated[float | None, BeforeValidator(_finite)]
+Named = dict[str, float | list[float]]  # numbers, and lists for curves
+Interval = tuple[float, float]
 
 
 class Estimate(BaseModel):
-    """One unknown: its value, standard error and 95 % interval, or why there is none."""
+    """One unknown: its value, standard error and 95 % interval, or why there is none.
+
+    These allow for the correlation of the residuals; the formal ones take them for independent.
+    """
 
     value: float
     standard_error: Figure
-    interval: tuple[float, float] | None
+    interval: Interval | None
+    formal_standard_error: Figure = None
+    formal_interval: Interval | None = None
+    inflation: Figure = Field(default=None, description="of the standard error by correlation")
+    discretisation_error: Figure = Field(
+        default=None, description="by how much the grid's error moves the estimate"
+    )
+    reason: str | None = None
+
+
+class Curve(BaseModel):
+    """An unknown curve: its values and their 95 % bands at its points."""
+
+    points: list[float]
+    values: list[float]
+    lower: list[Figure]
+    upper: list[Figure]
+
+
+class SmoothingAnswer(BaseModel):
+    """How the curve was held smooth, and how the weight was chosen."""
+
+    weight: float
+    order: int
+    chosen_by: str = Field(description="discrepancy, generalised cross-validation, or given")
+    effective_parameters: Figure = None
+    remark: str | None = None
+
+
+class CurveEstimate(BaseModel):
+    """A whole curve that was unknown."""
+
+    curve: Curve
+    formal_lower: list[Figure]
+    formal_upper: list[Figure]
+    inflation: list[Figure]
+    discretisation_error: list[Figure]
+    smoothing: SmoothingAnswer | None = Field(description="null where it is free to jump")
     reason: str | None = None
 
 
@@ -31,11 +73,14 @@ class StartPoint(BaseModel):
     """J and its gradient at the start values."""
 
     objective: float
-    gradient: dict[str, float]
+    gradient: Named
 
 
 class Step(BaseModel):
-    """One accepted iteration; the gradient norm is that of the internally scaled search."""
+    """One accepted iteration; the gradient norm is that of the internally scaled search.
+
+    Of the parameters the numbers; curves are left out.
+    """
 
     iteration: int
     objective: float
@@ -65,7 +110,7 @@ class SensorDiagnostics(BaseModel):
 class CertificatePoint(BaseModel):
     """The checks at one point."""
 
-    parameters: dict[str, float]
+    parameters: Named
     taylor_rate: Figure
     adjoint_tangent_gap: Figure
     gradient_error: Figure
@@ -100,16 +145,43 @@ class Grid(BaseModel):
 
     cells: int
     steps: int
-    dx: float
+    dx: float = Field(description="of the narrowest cell")
     dt: float
     method: str
+
+
+class FittedCurve(BaseModel):
+    """A law, profile or series with unknowns in it, as fitted, with its 95 % band."""
+
+    pointer: str = Field(description="where it stands in the document")
+    points: list[float]
+    values: list[float]
+    lower: list[Figure]
+    upper: list[Figure]
+
+
+class Discretisation(BaseModel):
+    """The error that the grid leaves in the readings, beside the noise."""
+
+    cells: float = Field(description="rms over the readings, K, by the cells")
+    steps: float = Field(description="by the steps")
+    relative_to_noise: Figure
+    chosen: bool = Field(description="whether the service chose cells or steps")
+
+
+class Discrepancy(BaseModel):
+    """What the model misses: whether that, and not noise, makes the errors."""
+
+    dominates: bool
+    inflation: float = Field(description="largest, of a standard error by correlation")
+    faulty_sensor: str | None = Field(description="one that the others contradict")
 
 
 class Provenance(BaseModel):
     """What made this answer."""
 
     versions: dict[str, str]
-    grid: Grid
+    grid: Grid | list[Grid] = Field(description="of a joint fit, one for each experiment")
     document_sha256: str
     seconds: float
 
@@ -119,24 +191,28 @@ class Answer(BaseModel):
 
     status: str
     advice: str
-    estimates: dict[str, Estimate]
+    estimates: dict[str, Estimate | CurveEstimate]
     objective: float
-    gradient: dict[str, float]
+    terms: dict[str, float] = Field(description="what J is made of: data, prior, smoothing")
+    gradient: Named
     start: StartPoint
     iterations: int
     method: str
     history: list[Step]
+    discretisation: Discretisation
+    discrepancy: Discrepancy
     fourier_number: float = Field(description="mean diffusivity x duration / length squared")
     warnings: list[str]
-    names: list[str]
+    names: list[str] = Field(description="of the covariance's rows: the unknown numbers")
     covariance: list[list[Figure]]
     correlation: list[list[Figure]]
     sigma: Figure = Field(description="estimated from the residuals, K; null when it was given")
-    degrees_of_freedom: int
+    degrees_of_freedom: float
     identifiability: Identifiability
     residuals: dict[str, SensorDiagnostics]
     certificate: Certificate
     fit: dict[str, SensorReadings]
+    curves: list[FittedCurve] = Field(description="fitted laws, profiles and series")
     provenance: Provenance
 
 
@@ -144,8 +220,8 @@ class GradientAnswer(BaseModel):
     """J and dJ/d(unknown) at one point."""
 
     objective: float
-    gradient: dict[str, float]
-    at: dict[str, float]
+    gradient: Named
+    at: Named
     provenance: Provenance
 
 
@@ -162,7 +238,7 @@ class SimulationAnswer(BaseModel):
 
     sensors: dict[str, SensorReadings]
     field: FieldAnswer | None = None
-    at: dict[str, float]
+    at: Named
     provenance: Provenance
 
 
@@ -179,8 +255,8 @@ class CheckAnswer(BaseModel):
     """The proof of the gradient at one point."""
 
     objective: float
-    gradient: dict[str, float]
-    at: dict[str, float]
+    gradient: Named
+    at: Named
     certificate: Certificate
     error_curve: ErrorCurveAnswer
     provenance: Provenance

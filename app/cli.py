@@ -52,10 +52,11 @@ def calibrate(document: DocumentFile, as_json: AsJson = False, plot: Plot = None
     plots = _plots(plot)
     task = _task(document)
     with watched() as report:
-        answer = _ask(lambda: task.calibrate(report))
+        found = _ask(lambda: task.find(report))
+    answer = task.report(found)
     _show(answer, as_json, tables.calibration)
     if plots and plot:
-        plots.calibration(task.experiment, answer, plot)
+        plots.calibration(found, plot)
     if answer.status != "converged" or not answer.certificate.passed:
         raise typer.Exit(1)
 

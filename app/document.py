@@ -1,4 +1,4 @@
-"""The experiment document: JSON in, `solver.Experiment` out.
+"""The experiment document: JSON in, `solver.Experiment` or `solver.Joint` out.
 
 Whatever is wrong comes back as problems with JSON pointers into the document as it was sent.
 """
@@ -18,62 +18,97 @@ from app.problems import problems_of
 from app.schema import (
     TAGGED,
     Document,
+    FitPart,
+    JointDocument,
+    MaterialPart,
     Part,
     ProfileFormula,
     ProfileTable,
     SensorPart,
     SeriesFormula,
     SeriesTable,
+    UnknownCurve,
     UnknownNumber,
+    unknown_of,
 )
 from app.strict_json import parse_json
 from solver import InvalidExperiment, Problem
 from solver.curves import Curve, Number
+from solver.errors import Place
 from solver.search import require_method
 
 
-def read_document(data: bytes, limits: Limits | None = None) -> solver.Experiment:
-    """The experiment that a JSON document describes.
+def read_document(data: bytes, limits: Limits | None = None) -> solver.Study:
+    """The experiment, or several for a joint fit, that a JSON document describes.
 
     Raises NotJson when the bytes are no JSON, and InvalidExperiment with JSON pointers when the
     document is not one, or asks for more than `limits`. Meaning is checked by the solver.
     """
+    parsed = parse_json(data)
+    joint = isinstance(parsed, dict) and "experiments" in parsed
+    schema = JointDocument if joint else Document
     try:
-        document = Document.model_validate(parse_json(data))
+        document: Any = schema.model_validate(parsed)
     except ValidationError as error:
-        raise InvalidExperiment(*problems_of(error, Document, TAGGED)) from None
-    names = {unknown.unknown for unknown in _unknown_numbers(document)}
-    problems = list(beyond(limits or Limits(), document, len(names)))
-    if problems:
-        raise InvalidExperiment(*problems)
+        raise InvalidExperiment(*problems_of(error, schema, TAGGED)) from None
+    sizes = {part.unknown: _size(part) for part in _unknown_parts(document)}
+    parts = document.experiments if joint else [document]
+    _stop_on(beyond(limits or Limits(), parts, sum(sizes.values())))
     require_method(document.fit.method)
-    return _Builder().experiment(document)
+    if not joint:
+        return _Builder(()).experiment(document)
+    _stop_on(_fits_within(parts))
+    experiments = [_Builder(("experiments", i)).experiment(part) for i, part in enumerate(parts)]
+    return solver.Joint(tuple(experiments), _fit(document.fit))
 
 
-def _unknown_numbers(part: Any) -> Iterator[UnknownNumber]:
-    if isinstance(part, UnknownNumber):
+def _stop_on(problems: Iterator[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise InvalidExperiment(*found)
+
+
+def _fits_within(parts: list[Document]) -> Iterator[Problem]:
+    for index, part in enumerate(parts):
+        if "fit" in part.model_fields_set:
+            detail = "in a joint fit there is one fit, beside the experiments"
+            yield Problem(("experiments", index, "fit"), "contradiction", detail)
+
+
+def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve]:
+    if isinstance(part, UnknownNumber | UnknownCurve):
         yield part
     elif isinstance(part, list):
-        for item in part:
-            yield from _unknown_numbers(item)
+        if part and not isinstance(part[0], float):  # a list of plain numbers hides nothing
+            for item in part:
+                yield from _unknown_parts(item)
     elif isinstance(part, Part) and not isinstance(part, SensorPart):
         for name in type(part).model_fields:
-            yield from _unknown_numbers(getattr(part, name))
+            yield from _unknown_parts(getattr(part, name))
+
+
+def _size(part: UnknownNumber | UnknownCurve) -> int:
+    return len(part.start) if isinstance(part, UnknownCurve) else 1
 
 
 class _Builder:
     """Document parts to solver values; collects the problems that only show here."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Place) -> None:
+        self.root = root
         self.problems: list[Problem] = []
 
     def experiment(self, d: Document) -> solver.Experiment:
+        grading = d.bar.grading
         experiment = solver.Experiment(
             bar=solver.Bar(
-                d.bar.length, d.bar.cells, self.curve(d.bar.initial, "x", ("bar", "initial"))
+                d.bar.length,
+                d.bar.cells,
+                self.curve(d.bar.initial, "x", ("bar", "initial")),
+                grading and solver.Grading(grading.towards, grading.ratio),
             ),
             time=solver.Time(d.time.end, d.time.steps, d.time.method),
-            material=solver.Material(self.law(d.material.diffusivity), d.material.form),
+            material=self.material(d.material),
             source=tuple(
                 solver.Source(
                     self.curve(s.profile, "x", ("source", i, "profile")),
@@ -84,42 +119,75 @@ class _Builder:
             left=self.boundary(d.left, "left"),
             right=self.boundary(d.right, "right"),
             sensors=tuple(_sensor(sensor) for sensor in d.sensors),
-            fit=solver.Fit(d.fit.loss, d.fit.method, d.fit.max_iterations),
+            fit=_fit(d.fit),
         )
         if self.problems:
             raise InvalidExperiment(*self.problems)
         return experiment
 
-    def law(self, part: Any) -> Number | Curve:
-        name = getattr(part, "law", None)
-        if name is None:
-            return _number(part)
-        law: Any = solver.LAWS[name]
-        found: Curve = law(**{f.name: _number(getattr(part, f.name)) for f in fields(law)})
-        return found
+    def material(self, part: MaterialPart) -> solver.Material:
+        exchange = part.exchange
+        ambient: Place = ("material", "exchange", "ambient")
+        return solver.Material(
+            diffusivity=_law(part.diffusivity),
+            form=part.form,
+            conductivity=_law(part.conductivity),
+            heat_capacity=_law(part.heat_capacity),
+            exchange=exchange
+            and solver.Exchange(_number(exchange.rate), self.curve(exchange.ambient, "t", ambient)),
+        )
 
     def boundary(self, part: Any, side: str) -> Any:
         condition: Any = solver.BOUNDARIES[part.kind]
         names = [f.name for f in fields(condition)]
         return condition(**{n: self.curve(getattr(part, n), "t", (side, n)) for n in names})
 
-    def curve(self, part: Any, variable: str, place: tuple[str | int, ...]) -> Number | Curve:
+    def curve(self, part: Any, variable: str, place: Place) -> Number | Curve:
         match part:
             case ProfileFormula(expression=text) | SeriesFormula(expression=text):
                 try:
                     return solver.Expression(text, variable)
                 except ValueError as error:
-                    here = (*place, "expression")
+                    here = (*self.root, *place, "expression")
                     self.problems.append(Problem(here, "bad_expression", str(error)))
                     return 0.0
-            case SeriesTable(times=points, values=values) | ProfileTable(x=points, values=values):
-                return solver.Table(np.array(points), np.array(values))
+            case SeriesTable(times=points) | ProfileTable(x=points):
+                return solver.Table(np.array(points), _field(part.values), part.interpolation)
             case _:
                 return _number(part)
 
 
-def _number(part: float | UnknownNumber) -> Number:
-    return part.build() if isinstance(part, UnknownNumber) else float(part)
+def _law(part: Any) -> Any:
+    name = getattr(part, "law", None)
+    if name is None:
+        return None if part is None else _number(part)
+    law: Any = solver.LAWS[name]
+    return law(**{f.name: _field(getattr(part, f.name)) for f in fields(law)})
+
+
+def _field(part: Any) -> Any:
+    """What stands for a field of a law or a table: a Number, several, an unknown curve, or text."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, list):
+        return [_number(item) for item in part]
+    return _number(part)
+
+
+def _number(part: Any) -> Any:
+    return unknown_of(part) if isinstance(part, UnknownNumber | UnknownCurve) else float(part)
+
+
+def _fit(part: FitPart) -> solver.Fit:
+    return solver.Fit(
+        loss=part.loss,
+        method=part.method,
+        max_iterations=part.max_iterations,
+        prior={name: solver.Prior(p.mean, p.sd) for name, p in part.prior.items()},
+        smoothing={name: solver.Smoothing(s.weight, s.order) for name, s in part.smoothing.items()},
+        starts=part.starts,
+        threshold=part.threshold,
+    )
 
 
 def _sensor(part: SensorPart) -> solver.Sensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from solver import TABLEAUX, Problem
 from solver.march import DIRECTIONS, MEMORY
+from solver.resolution import MOST_CELLS, MOST_STEPS
 
 
 @dataclass(frozen=True)
@@ -19,26 +20,34 @@ class Limits:
     unknowns: int = 2_000
 
 
-def beyond(limits: Limits, document: Any, unknowns: int) -> Iterator[Problem]:
-    """What in a document is beyond the limits. Python integers throughout: they do not wrap."""
-    cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
-    work = cells * steps * _stages(document)
+def beyond(limits: Limits, parts: list[Any], unknowns: int) -> Iterator[Problem]:
+    """What in the experiments `parts` is beyond the limits.
+
+    Python integers throughout: they do not wrap. A grid that is left out counts as the largest that
+    would be chosen.
+    """
+    place = ("experiments", 0) if len(parts) > 1 else ()
+    work = sum(_cells(d) * _steps(d) * _stages(d) for d in parts)
     if work > limits.cell_steps:
+        first = parts[0]
+        size = f"{_count(_cells(first))} cells x {_count(_steps(first))} steps"
+        if len(parts) > 1:
+            size = f"{len(parts)} experiments, the first of {size},"
         detail = (
-            f"{_count(cells)} cells x {_count(steps)} steps are {_count(work)} cell-steps, "
+            f"{size} are {_count(work)} cell-steps, "
             f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
-        yield Problem(("bar", "cells"), "problem_too_large", detail)
+        yield Problem((*place, "bar", "cells"), "problem_too_large", detail)
     if unknowns > limits.unknowns:
         detail = f"{unknowns} unknowns are beyond the limit of {limits.unknowns}"
         yield Problem((), "problem_too_large", detail)
-    needed = estimated_bytes(document, unknowns)
+    needed = sum(estimated_bytes(d, unknowns) for d in parts)
     if needed > limits.bytes:
         detail = (
             f"this needs about {_count(needed // 2**20)} MiB, beyond the limit of "
             f"{limits.bytes // 2**20} MiB: take fewer steps, cells, sources or readings"
         )
-        yield Problem(("time", "steps"), "problem_too_large", detail)
+        yield Problem((*place, "time", "steps"), "problem_too_large", detail)
 
 
 def _count(number: int) -> str:
@@ -46,17 +55,26 @@ def _count(number: int) -> str:
     return str(number) if number < 10**9 else f"{number:.3g}" if number < 10**18 else "over 1e18"
 
 
+def _cells(document: Any) -> int:
+    cells = document.bar.cells
+    return MOST_CELLS if cells is None else max(int(cells), 1)
+
+
+def _steps(document: Any) -> int:
+    steps = document.time.steps
+    return MOST_STEPS // 10 if steps is None else max(int(steps), 1)
+
+
 def _stages(document: Any) -> int:
     """Stages of the time method; an unknown method is refused elsewhere."""
-    tableau = TABLEAUX.get(document.time.method)
+    tableau = TABLEAUX.get(document.time.method or "tr-bdf2")
     return len(tableau.rows) if tableau else 1
 
 
 def estimated_bytes(document: Any, unknowns: int) -> int:
     """Memory of a calibration: coefficients and readings, each with its tangents; interpolation."""
-    cells, steps = max(document.bar.cells, 1), max(document.time.steps, 1)
-    stages = _stages(document)
-    loads = len(document.source) + 2
+    cells, steps, stages = _cells(document), _steps(document), _stages(document)
+    loads = len(document.source) + 3
     columns = 1 + min(unknowns, DIRECTIONS)
     readings = sum(
         steps + 1 if sensor.times is None else len(sensor.times) for sensor in document.sensors
@@ -65,7 +83,7 @@ def estimated_bytes(document: Any, unknowns: int) -> int:
     coefficients = cells * (3 + loads) + steps * stages * loads
     field = (steps + 1) * nodes
     interpolation = 16 * readings  # four weights with row, column and sorting space
-    jacobian = 4 * readings * unknowns  # with its scaled copy and its decomposition
+    jacobian = 4 * (readings + unknowns) * unknowns  # with its scaled copy and decomposition
     trajectory = min(MEMORY, 8 * cells * steps * stages)
     return int(
         8 * (columns * (coefficients + field + readings) + interpolation + jacobian) + trajectory

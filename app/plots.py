@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from app.answers import Answer, CheckAnswer
-from app.reporting import sensor_names
-from solver import Experiment, Sensor
+from app.answers import CheckAnswer
+from solver import Calibration, Problem, Sensor
+from solver.bands import Band
 from solver.kernels import Array
+from solver.remarks import sensor_labels
+from solver.residuals import autocorrelation
 
 matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10})
 
 SUFFIXES = (".png", ".pdf", ".svg")
-DATA, FIT = "#1c2430", "#c8501e"
+DATA, FIT, GUIDE = "#1c2430", "#c8501e", "#9aa4b1"
 PANELS_ACROSS = 3
+MOST_SENSORS, MOST_CURVES = 12, 6
+MANY = 200  # readings from which on they are drawn as a line, not with their error bars
+UNITS = {"diffusivity": "m²/s", "conductivity": "W/m/K", "heat_capacity": "J/m³/K"}
+
+Draw = Callable[[Axes], None]
 
 
-def calibration(experiment: Experiment, answer: Answer, file: Path) -> None:
-    """Data against fit for every sensor, its residuals below."""
-    rows = [
-        (name, sensor)
-        for name, sensor in zip(sensor_names(experiment), experiment.sensors, strict=True)
+def calibration(found: Calibration, file: Path) -> None:
+    """Data against fit for every sensor with its residuals below; then what is behind them.
+
+    That is the residuals' autocorrelation, and every fitted law and curve with its band.
+    """
+    sensors = [sensor for experiment in found.study.experiments for sensor in experiment.sensors]
+    read = [
+        (name, sensor, fitted)
+        for name, sensor, fitted in zip(
+            sensor_labels(found.study), sensors, found.fitted, strict=True
+        )
         if sensor.present.any()
     ]
-    across = min(len(rows), PANELS_ACROSS)
-    down = -(-len(rows) // across)
-    figure = Figure(figsize=(1.0 + 4.2 * across, 4.8 * down), layout="constrained")
-    axes = figure.subplots(
-        2 * down, across, squeeze=False, sharex="col", height_ratios=[2, 1] * down
-    )
-    for index, (name, sensor) in enumerate(rows):
-        row, column = divmod(index, across)
-        fitted = np.array(answer.fit[name].temperatures)
-        _fit_panel(axes[2 * row, column], name, sensor, fitted)
-        _residual_panel(axes[2 * row + 1, column], sensor, fitted)
-    for empty in range(len(rows), down * across):
-        row, column = divmod(empty, across)
-        axes[2 * row, column].set_visible(False)
-        axes[2 * row + 1, column].set_visible(False)
-    figure.suptitle(_headline(answer), fontsize=11)
+    shown = read[:MOST_SENSORS]
+    below: list[Draw] = [lambda axes: _autocorrelations(axes, shown)]
+    below += [lambda axes, band=band: _band(axes, band) for band in found.bands[:MOST_CURVES]]
+    across = max(min(len(shown), PANELS_ACROSS), min(len(below), PANELS_ACROSS))
+    down, rest = -(-len(shown) // across), -(-len(below) // across)
+    figure = Figure(figsize=(1.0 + 4.2 * across, 4.8 * down + 3.2 * rest), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[4.8 * down, 3.2 * rest])
+    _sensors(upper, shown, down, across)
+    _grid_of(lower, below, rest, across)
+    hidden = f", {len(read) - len(shown)} sensors not drawn" if len(read) > len(shown) else ""
+    figure.suptitle(_headline(found) + hidden, fontsize=11)
     figure.savefig(file, dpi=150)
 
 
@@ -73,10 +82,36 @@ def error_curve(answer: CheckAnswer, file: Path) -> None:
     figure.savefig(file, dpi=150)
 
 
+def _sensors(
+    figure: SubFigure, shown: list[tuple[str, Sensor, Array]], down: int, across: int
+) -> None:
+    axes = figure.subplots(
+        2 * down, across, squeeze=False, sharex="col", height_ratios=[2, 1] * down
+    )
+    for index in range(down * across):
+        row, column = divmod(index, across)
+        if index < len(shown):
+            _fit_panel(axes[2 * row, column], *shown[index])
+            _residual_panel(axes[2 * row + 1, column], *shown[index][1:])
+        else:
+            axes[2 * row, column].set_visible(False)
+            axes[2 * row + 1, column].set_visible(False)
+
+
+def _grid_of(figure: SubFigure, panels: list[Draw], down: int, across: int) -> None:
+    axes = figure.subplots(down, across, squeeze=False)
+    for index in range(down * across):
+        row, column = divmod(index, across)
+        if index < len(panels):
+            panels[index](axes[row, column])
+        else:
+            axes[row, column].set_visible(False)
+
+
 def _fit_panel(axes: Axes, name: str, sensor: Sensor, fitted: Array) -> None:
     times, data, sigma = _readings(sensor)
-    if sigma is None:
-        axes.plot(times, data, ".", color=DATA, ms=4, label="data")
+    if sigma is None or times.size > MANY:
+        axes.plot(times, data, ".", color=DATA, ms=4 if times.size <= MANY else 2, label="data")
     else:
         axes.errorbar(times, data, sigma, fmt=".", color=DATA, ms=4, lw=0.7, label="data")
     marker = "o" if times.size == 1 else ""  # a line of one point is not seen
@@ -88,11 +123,44 @@ def _fit_panel(axes: Axes, name: str, sensor: Sensor, fitted: Array) -> None:
 
 def _residual_panel(axes: Axes, sensor: Sensor, fitted: Array) -> None:
     times, data, sigma = _readings(sensor)
-    axes.axhline(0.0, color="#9aa4b1", lw=0.8)
-    axes.plot(times, (fitted - data) / (1.0 if sigma is None else sigma), ".", color=DATA, ms=4)
+    axes.axhline(0.0, color=GUIDE, lw=0.8)
+    size = 4 if times.size <= MANY else 2
+    axes.plot(times, (fitted - data) / (1.0 if sigma is None else sigma), ".", color=DATA, ms=size)
     axes.set_ylabel("residual / K" if sigma is None else "residual / sigma")
     axes.set_xlabel("time / s")
     axes.tick_params(labelbottom=True)
+
+
+def _autocorrelations(axes: Axes, shown: list[tuple[str, Sensor, Array]]) -> None:
+    """Of every sensor's residuals, over lags; noise stays within the dashed lines."""
+    longest = max(sensor.present.sum() for _, sensor, _ in shown)
+    for name, sensor, fitted in shown:
+        _, data, sigma = _readings(sensor)
+        rho = autocorrelation((fitted - data) / (1.0 if sigma is None else sigma))
+        axes.plot(np.arange(rho.size), rho, lw=1.2, label=name)
+    noise = 1.96 / np.sqrt(longest)
+    for level in (-noise, noise):
+        axes.axhline(level, color=GUIDE, lw=0.8, ls="--")
+    axes.axhline(0.0, color=GUIDE, lw=0.8)
+    axes.set_xlim(0, max(longest / 2, 1))
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_xlabel("lag / readings")
+    axes.set_title("autocorrelation of residuals", fontsize=10, loc="left")
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+
+
+def _band(axes: Axes, band: Band) -> None:
+    axes.fill_between(
+        band.points, band.lower, band.upper, color=FIT, alpha=0.25, lw=0, label="95 %"
+    )
+    axes.plot(band.points, band.values, color=FIT, lw=1.5)
+    name = str(band.place[-1])
+    law = name in UNITS
+    axes.set_title(Problem(band.place, "", "").pointer.lstrip("#/"), fontsize=10, loc="left")
+    axes.set_ylabel(f"{name.replace('_', ' ')} / {UNITS[name]}" if law else name)
+    along_bar = law or name in ("initial", "profile")
+    axes.set_xlabel("x / m" if along_bar else "time / s")
+    axes.legend(frameon=False, fontsize=8)
 
 
 def _readings(sensor: Sensor) -> tuple[Array, Array, Array | None]:
@@ -104,11 +172,14 @@ def _readings(sensor: Sensor) -> tuple[Array, Array, Array | None]:
     return sensor.times[here], sensor.temperatures[here], sigma
 
 
-def _headline(answer: Answer) -> str:
-    shown = list(answer.estimates.items())[:4]
-    values = ", ".join(
-        f"{name} = {e.value:.5g}" + (f" ± {e.standard_error:.2g}" if e.standard_error else "")
-        for name, e in shown
-    )
-    more = f" and {len(answer.estimates) - 4} more" if len(answer.estimates) > 4 else ""
-    return f"{values}{more}  ({answer.identifiability.verdict})"
+def _headline(found: Calibration) -> str:
+    p, errors = found.parameters, found.uncertainty.standard_errors
+    numbers = [u.name for u in p.unknowns if not u.listed]
+    shown = []
+    for name in numbers[:4]:
+        j = p.where[name].start
+        error = f" ± {errors[j]:.2g}" if np.isfinite(errors[j]) else ""
+        shown.append(f"{name} = {found.theta[j]:.5g}{error}")
+    more = f" and {len(numbers) - 4} more" if len(numbers) > 4 else ""
+    verdict = found.uncertainty.identifiability.verdict
+    return f"{', '.join(shown)}{more}  ({verdict})" if shown else verdict

@@ -10,7 +10,7 @@ from math import log10
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from solver.search import Iteration, Report
+from solver.scaling import Iteration, Report
 
 PATIENCE = 1.0  # seconds before anything is shown
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
 import app
 import solver
+from app import answers
 from app.answers import (
     Answer,
     Certificate,
@@ -16,59 +18,80 @@ from app.answers import (
     ErrorCurveAnswer,
     Estimate,
     Grid,
-    Identifiability,
     Provenance,
     SensorDiagnostics,
     SensorReadings,
     StartPoint,
     Step,
 )
-from solver import Calibration, Experiment, Iteration
+from solver import Calibration, Iteration, Parameters, Problem, Study
+from solver.bands import Band
 from solver.kernels import Array
-from solver.uncertainty import Uncertainty
+from solver.remarks import sensor_labels
 
 
 def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
     """The whole answer."""
-    c, u = calibration, calibration.uncertainty
-    sensors = sensor_names(c.experiment)
+    c, u, p = calibration, calibration.uncertainty, calibration.parameters
+    sensors = sensor_labels(c.study)
+    scalar = np.ix_(p.scalar, p.scalar)
     return Answer(
         status=c.status,
         advice=c.advice,
-        estimates=_estimates(c),
+        estimates={unknown.name: _estimate(c, unknown) for unknown in p.unknowns},
         objective=c.objective,
-        gradient=_named(c.names, c.gradient),
-        start=StartPoint(objective=c.start_objective, gradient=_named(c.names, c.start_gradient)),
+        terms=c.terms,
+        gradient=p.named(c.gradient),
+        start=StartPoint(objective=c.start_objective, gradient=p.named(c.start_gradient)),
         iterations=len(c.history) - 1,
         method=c.method,
-        history=[step_of(iteration, c.names) for iteration in c.history],
+        history=[step_of(iteration, p) for iteration in c.history],
+        discretisation=answers.Discretisation(
+            cells=c.discretisation.cells,
+            steps=c.discretisation.steps,
+            relative_to_noise=c.discretisation.relative_to_noise,
+            chosen=c.discretisation.chosen,
+        ),
+        discrepancy=answers.Discrepancy(
+            dominates=c.discrepancy.dominates,
+            inflation=c.discrepancy.inflation,
+            faulty_sensor=c.discrepancy.faulty_sensor,
+        ),
         fourier_number=c.fourier_number,
         warnings=list(c.warnings),
-        names=list(c.names),
-        covariance=u.covariance.tolist(),
-        correlation=u.correlation.tolist(),
+        names=[unknown.name for unknown in p.unknowns if not unknown.listed],
+        covariance=u.covariance[scalar].tolist(),
+        correlation=u.correlation[scalar].tolist(),
         sigma=u.sigma,
         degrees_of_freedom=u.degrees_of_freedom,
-        identifiability=_identifiability(u),
+        identifiability=answers.Identifiability(**vars(u.identifiability)),
         residuals={
             name: SensorDiagnostics(**vars(r)) for name, r in zip(sensors, c.residuals, strict=True)
         },
-        certificate=certificate_of(c.certificate, c.names, c.certificate_note),
+        certificate=certificate_of(c.certificate, p, c.certificate_note),
         fit={
             name: SensorReadings(times=times.tolist(), temperatures=fitted.tolist())
-            for name, times, fitted in zip(
-                sensors, _present_times(c.experiment), c.fitted, strict=True
-            )
+            for name, times, fitted in zip(sensors, _present_times(c.study), c.fitted, strict=True)
         },
+        curves=[_fitted_curve(band) for band in c.bands],
         provenance=provenance,
     )
 
 
+def _fitted_curve(band: Band) -> answers.FittedCurve:
+    return answers.FittedCurve(
+        pointer=Problem(band.place, "", "").pointer,
+        points=band.points.tolist(),
+        values=band.values.tolist(),
+        lower=band.lower.tolist(),
+        upper=band.upper.tolist(),
+    )
+
+
 def certificate_of(
-    certificate: solver.Certificate, names: Iterable[str], note: str = ""
+    certificate: solver.Certificate, parameters: Parameters, note: str = ""
 ) -> Certificate:
     """The proof, worst figures first."""
-    names = tuple(names)
     return Certificate(
         passed=certificate.passed,
         taylor_rate=certificate.taylor_rate,
@@ -77,7 +100,7 @@ def certificate_of(
         note=note or None,
         points=[
             CertificatePoint(
-                parameters=_named(names, point.theta),
+                parameters=parameters.named(point.theta),
                 taylor_rate=point.taylor_rate,
                 adjoint_tangent_gap=point.adjoint_tangent_gap,
                 gradient_error=point.gradient_error,
@@ -95,7 +118,7 @@ def check_answer(check: solver.Check, provenance: Provenance) -> CheckAnswer:
         objective=check.objective,
         gradient=check.gradient,
         at=check.values,
-        certificate=certificate_of(check.certificate, check.values),
+        certificate=certificate_of(check.certificate, Parameters.of(check.study)),
         error_curve=ErrorCurveAnswer(
             steps=curve.steps.tolist(),
             forward=curve.forward.tolist(),
@@ -106,78 +129,114 @@ def check_answer(check: solver.Check, provenance: Provenance) -> CheckAnswer:
     )
 
 
-def simulated(experiment: Experiment, readings: tuple[Array, ...]) -> dict[str, SensorReadings]:
+def simulated(simulation: solver.Simulation) -> dict[str, SensorReadings]:
     """Computed readings by sensor."""
-    times = (experiment.grid.t if s.times is None else s.times for s in experiment.sensors)
+    study = simulation.study
+    times = (
+        experiment.grid.t if sensor.times is None else sensor.times
+        for experiment in study.experiments
+        for sensor in experiment.sensors
+    )
     return {
         name: SensorReadings(times=t.tolist(), temperatures=y.tolist())
-        for name, t, y in zip(sensor_names(experiment), times, readings, strict=True)
+        for name, t, y in zip(sensor_labels(study), times, simulation.readings, strict=True)
     }
 
 
-def step_of(iteration: Iteration, names: Iterable[str]) -> Step:
+def step_of(iteration: Iteration, parameters: Parameters) -> Step:
     """One iteration of the history."""
+    numbers = {
+        name: value
+        for name, value in parameters.named(iteration.theta).items()
+        if isinstance(value, float)
+    }
     return Step(
         iteration=iteration.number,
         objective=iteration.objective,
         gradient_norm=iteration.gradient_norm,
-        parameters=_named(names, iteration.theta),
+        parameters=numbers,
     )
 
 
-def provenance_of(experiment: Experiment, document_sha256: str, seconds: float) -> Provenance:
+def provenance_of(study: Study, document_sha256: str, seconds: float) -> Provenance:
     """Versions, grid, hash of the document as sent, and time spent."""
-    grid = experiment.grid
+    grids = [_grid(experiment) for experiment in study.experiments]
     return Provenance(
         versions=app.versions(),
-        grid=Grid(
-            cells=grid.cells,
-            steps=grid.steps,
-            dx=grid.dx,
-            dt=grid.dt,
-            method=experiment.time.method,
-        ),
+        grid=grids if isinstance(study, solver.Joint) else grids[0],
         document_sha256=document_sha256,
         seconds=seconds,
     )
 
 
-def sensor_names(experiment: Experiment) -> list[str]:
-    """The sensors' names; one that has none gets its number, in words where that is taken."""
-    taken = {sensor.name for sensor in experiment.sensors}
-    names = []
-    for index, sensor in enumerate(experiment.sensors):
-        name = sensor.name or str(index)
-        while not sensor.name and name in taken:
-            name = f"sensor {name}"
-        taken.add(name)
-        names.append(name)
-    return names
+def _grid(experiment: solver.Experiment) -> Grid:
+    grid = experiment.grid
+    return Grid(
+        cells=grid.cells,
+        steps=grid.steps,
+        dx=float(grid.dx.min()),
+        dt=grid.dt,
+        method=experiment.time.scheme,
+    )
 
 
-def _estimates(c: Calibration) -> dict[str, Estimate]:
-    u = c.uncertainty
-    return {
-        name: Estimate(
-            value=float(c.theta[j]),
-            standard_error=u.standard_errors[j],
-            interval=None if u.reasons[j] else (float(u.intervals[j, 0]), float(u.intervals[j, 1])),
-            reason=u.reasons[j],
-        )
-        for j, name in enumerate(c.names)
-    }
+def _estimate(c: Calibration, unknown: solver.Unknown) -> Estimate | answers.CurveEstimate:
+    if unknown.listed:
+        return _curve_estimate(c, unknown.name)
+    u, j = c.uncertainty, c.parameters.where[unknown.name].start
+    return Estimate(
+        value=float(c.theta[j]),
+        standard_error=u.standard_errors[j],
+        interval=_interval(u.intervals[j]),
+        formal_standard_error=u.formal_errors[j],
+        formal_interval=_interval(u.formal_intervals[j]),
+        inflation=u.inflation[j],
+        discretisation_error=c.discretisation.estimates[j],
+        reason=u.reasons[j],
+    )
 
 
-def _identifiability(u: Uncertainty) -> Identifiability:
-    return Identifiability(**vars(u.identifiability))
+def _interval(interval: Array) -> tuple[float, float] | None:
+    return (float(interval[0]), float(interval[1])) if np.isfinite(interval).all() else None
 
 
-def _present_times(experiment: Experiment) -> list[Array]:
-    return [
-        np.zeros(0) if sensor.times is None else sensor.times[sensor.present]
-        for sensor in experiment.sensors
-    ]
+def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
+    u, where = c.uncertainty, c.parameters.where[name]
+    values = c.theta[where]
+    points = c.knots.get(name, np.arange(values.size, dtype=np.float64))
+    return answers.CurveEstimate(
+        curve=answers.Curve(
+            points=points.tolist(),
+            values=values.tolist(),
+            lower=u.intervals[where, 0].tolist(),
+            upper=u.intervals[where, 1].tolist(),
+        ),
+        formal_lower=u.formal_intervals[where, 0].tolist(),
+        formal_upper=u.formal_intervals[where, 1].tolist(),
+        inflation=u.inflation[where].tolist(),
+        discretisation_error=c.discretisation.estimates[where].tolist(),
+        smoothing=_smoothing(c, name),
+        reason=next((reason for reason in u.reasons[where] if reason), None),
+    )
 
 
-def _named(names: Iterable[str], values: Array) -> dict[str, float]:
-    return dict(zip(names, map(float, values), strict=True))
+def _smoothing(c: Calibration, name: str) -> answers.SmoothingAnswer | None:
+    if name not in c.knots:
+        return None
+    asked, choice = c.study.fit.smoothing.get(name), c.smoothing.get(name)
+    order = asked.order if asked else 1
+    if choice is None:
+        weight = asked.weight if asked and asked.weight is not None else 0.0
+        return answers.SmoothingAnswer(weight=weight, order=order, chosen_by="given")
+    return answers.SmoothingAnswer(
+        weight=choice.weight,
+        order=order,
+        chosen_by=choice.criterion,
+        effective_parameters=choice.effective_parameters,
+        remark=choice.remark or None,
+    )
+
+
+def _present_times(study: Study) -> list[Array]:
+    sensors: Any = chain.from_iterable(e.sensors for e in study.experiments)
+    return [np.zeros(0) if s.times is None else s.times[s.present] for s in sensors]

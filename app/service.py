@@ -13,12 +13,12 @@ import solver
 from app import answers, reporting
 from app.document import read_document
 from app.limits import Limits
-from solver import Experiment, InvalidExperiment, Problem
-from solver.objective import no_pulse
-from solver.search import Report
+from solver import InvalidExperiment, Joint, Problem, Study
+from solver.model import no_pulse
+from solver.scaling import Report
 
 Pulse = Callable[[], None]
-At = dict[str, float]
+At = dict[str, float | list[float]]
 
 
 class Task:
@@ -27,62 +27,79 @@ class Task:
     def __init__(self, data: bytes, limits: Limits | None = None, pulse: Pulse = no_pulse) -> None:
         self._started = time.perf_counter()
         self._digest = hashlib.sha256(data).hexdigest()
-        self.experiment: Experiment = read_document(data, limits)
+        self.study: Study = read_document(data, limits)
         self.pulse = pulse
 
     def calibrate(self, report: Report = lambda iteration: None) -> answers.Answer:
         """Estimates, uncertainties, diagnostics and the proof."""
-        found = solver.calibrate(self.experiment, pulse=self.pulse, report=report)
-        return reporting.answer_of(found, self._provenance())
+        return self.report(self.find(report))
+
+    def find(self, report: Report = lambda iteration: None) -> solver.Calibration:
+        """What `calibrate` reports."""
+        return solver.calibrate(self.study, pulse=self.pulse, report=report)
+
+    def report(self, found: solver.Calibration) -> answers.Answer:
+        """A calibration as it is sent."""
+        return reporting.answer_of(found, self._provenance(found.study))
 
     def gradient(self, at: At) -> answers.GradientAnswer:
         """J and its gradient."""
-        J, gradient = solver.value_and_gradient(self.experiment, at, pulse=self.pulse)
+        found = solver.slope(self.study, at, pulse=self.pulse)
         return answers.GradientAnswer(
-            objective=J, gradient=gradient, at=self._point(at), provenance=self._provenance()
+            objective=found.objective,
+            gradient=found.gradient,
+            at=self._point(at),
+            provenance=self._provenance(found.study),
         )
 
     def simulate(self, at: At) -> answers.SimulationAnswer:
         """The readings of every sensor."""
-        readings = solver.simulate(self.experiment, at, pulse=self.pulse)
+        found = solver.run(self.study, at, pulse=self.pulse)
         return answers.SimulationAnswer(
-            sensors=reporting.simulated(self.experiment, readings),
+            sensors=reporting.simulated(found),
             at=self._point(at),
-            provenance=self._provenance(),
+            provenance=self._provenance(found.study),
         )
 
     def simulate_field(self, at: At, max_values: int) -> answers.SimulationAnswer:
         """The temperatures of the whole bar, if they are no more than `max_values`."""
-        bar, run = self.experiment.bar, self.experiment.time
-        count = (bar.cells + 1) * (run.steps + 1)
+        if isinstance(self.study, Joint):
+            detail = "a field is that of one experiment: ask for it alone"
+            raise InvalidExperiment(Problem(("experiments",), "not_available", detail))
+        bar, run = self.study.bar, self.study.time
+        count = ((bar.cells or 1) + 1) * ((run.steps or 1) + 1)
         if count > max_values:
             detail = f"a field of {count} temperatures is beyond the limit of {max_values}"
             raise InvalidExperiment(Problem(("bar", "cells"), "answer_too_large", detail))
-        field = solver.simulate_field(self.experiment, at, pulse=self.pulse)
+        field = solver.simulate_field(self.study, at, pulse=self.pulse)
         return answers.SimulationAnswer(
             sensors={},
             field=answers.FieldAnswer(
                 x=field.x.tolist(), times=field.t.tolist(), temperatures=field.temperatures.tolist()
             ),
             at=self._point(at),
-            provenance=self._provenance(),
+            provenance=self._provenance(field.experiment),
         )
 
     def check(self, at: At) -> answers.CheckAnswer:
         """The proof of the gradient."""
-        found = solver.check(self.experiment, at, pulse=self.pulse)
-        return reporting.check_answer(found, self._provenance())
+        found = solver.check(self.study, at, pulse=self.pulse)
+        return reporting.check_answer(found, self._provenance(found.study))
 
     def _point(self, at: At) -> At:
-        return solver.starts(self.experiment) | at
+        return solver.starts(self.study) | at
 
-    def _provenance(self) -> answers.Provenance:
+    def _provenance(self, study: Study) -> answers.Provenance:
+        """Of the study on the grid that was used."""
         seconds = time.perf_counter() - self._started
-        return reporting.provenance_of(self.experiment, self._digest, seconds)
+        return reporting.provenance_of(study, self._digest, seconds)
 
 
 def read_at(text: str | None) -> At:
-    """Parameter values from JSON text ``{NAME: value}``. Raises InvalidExperiment."""
+    """Parameter values from JSON text ``{NAME: value}``, lists for curves.
+
+    Raises InvalidExperiment.
+    """
     if text is None or not text.strip():
         return {}
     try:
@@ -91,7 +108,10 @@ def read_at(text: str | None) -> At:
         raise InvalidExperiment(Problem(("at",), "invalid_json", "not a JSON object")) from None
     if not isinstance(values, dict):
         raise InvalidExperiment(Problem(("at",), "type_error", "write {NAME: value}"))
-    return {name: _finite(name, value) for name, value in values.items()}
+    return {
+        name: [_finite(name, v) for v in value] if isinstance(value, list) else _finite(name, value)
+        for name, value in values.items()
+    }
 
 
 def _finite(name: str, value: Any) -> float:

@@ -9,6 +9,7 @@ from app.answers import (
     Answer,
     Certificate,
     CheckAnswer,
+    CurveEstimate,
     Estimate,
     GradientAnswer,
     SensorReadings,
@@ -16,20 +17,21 @@ from app.answers import (
 )
 
 MOST_ROWS = 40
+CURVE_ROWS = 12
 
 
 def calibration(console: Console, answer: Answer) -> None:
     """Estimates, verdict, residuals, proof."""
-    table = _table("unknown", "estimate", "standard error", "95 % interval")
-    for name, e in answer.estimates.items():
-        table.add_row(name, *_estimate(e))
-    console.print(table)
-    grid = answer.provenance.grid
+    numbers = {n: e for n, e in answer.estimates.items() if isinstance(e, Estimate)}
+    curves = {n: e for n, e in answer.estimates.items() if isinstance(e, CurveEstimate)}
+    if numbers:
+        console.print(_numbers(numbers))
+    for name, curve in curves.items():
+        console.print(_curve(name, curve))
     console.print(
         f"{answer.status} after {answer.iterations} iterations ({answer.method}), "
-        f"J = {answer.objective:.6g} with {answer.degrees_of_freedom} degrees of freedom; "
-        f"{grid.cells} cells x {grid.steps} steps of {grid.method}, "
-        f"{1e3 * answer.provenance.seconds:.0f} ms"
+        f"J = {answer.objective:.6g} with {answer.degrees_of_freedom:.4g} degrees of freedom; "
+        f"{_grids(answer)}, {1e3 * answer.provenance.seconds:.0f} ms"
     )
     for line in (answer.advice, *answer.warnings, _verdict(answer)):
         if line:
@@ -46,7 +48,11 @@ def gradient(console: Console, answer: GradientAnswer) -> None:
     """The point, J and its gradient."""
     table = _table("unknown", "at", "dJ / d unknown")
     for name, slope in answer.gradient.items():
-        table.add_row(name, f"{answer.at[name]:.8g}", f"{slope:.12g}")
+        at = answer.at[name]
+        if isinstance(slope, list) or isinstance(at, list):
+            table.add_row(name, "a curve", "--json prints it")
+        else:
+            table.add_row(name, f"{at:.8g}", f"{slope:.12g}")
     console.print(table)
     console.print(f"J = {answer.objective:.12g}")
 
@@ -81,9 +87,49 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _estimate(e: Estimate) -> tuple[str, str, str]:
-    interval = f"[{e.interval[0]:.6g}, {e.interval[1]:.6g}]" if e.interval else f"none: {e.reason}"
-    return f"{e.value:.8g}", _figure(e.standard_error, 3), interval
+def _numbers(estimates: dict[str, Estimate]) -> Table:
+    table = _table(
+        "unknown", "estimate", "standard error", "95 % interval", "if independent", "by the grid"
+    )
+    for name, e in estimates.items():
+        interval = f"[{e.interval[0]:.6g}, {e.interval[1]:.6g}]" if e.interval else "-"
+        if e.reason:
+            interval = f"none: {e.reason}"
+        errors = (e.formal_standard_error, e.discretisation_error)
+        table.add_row(
+            name,
+            f"{e.value:.8g}",
+            _figure(e.standard_error, 3),
+            interval,
+            *(_figure(error, 3) for error in errors),
+        )
+    return table
+
+
+def _curve(name: str, e: CurveEstimate) -> Table:
+    """The curve at no more than `CURVE_ROWS` of its points."""
+    points = e.curve.points
+    table = _table(f"{name} at", "estimate", "95 % band")
+    step = max(1, -(-len(points) // CURVE_ROWS))
+    for i in range(0, len(points), step):
+        low, high = _figure(e.curve.lower[i], 4), _figure(e.curve.upper[i], 4)
+        table.add_row(f"{points[i]:.6g}", f"{e.curve.values[i]:.6g}", f"[{low}, {high}]")
+    if e.smoothing:
+        s = e.smoothing
+        parameters = _figure(s.effective_parameters, 3)
+        table.caption = (
+            f"held smooth with weight {s.weight:.3g} by differences of order {s.order} "
+            f"({s.chosen_by}; {parameters} effective parameters)"
+        )
+    return table
+
+
+def _grids(answer: Answer) -> str:
+    grid = answer.provenance.grid
+    grids = grid if isinstance(grid, list) else [grid]
+    chosen = ", chosen" if answer.discretisation.chosen else ""
+    shown = [f"{g.cells} cells x {g.steps} steps of {g.method}" for g in grids]
+    return " and ".join(dict.fromkeys(shown)) + chosen
 
 
 def _verdict(answer: Answer) -> str:

@@ -4,34 +4,53 @@ Needs NumPy, SciPy and Numba alone. Describe an `Experiment`, put an `Unknown` w
 to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
 """
 
-from solver.boundary import BOUNDARIES, Flux, Temperature
+from solver.boundary import BOUNDARIES, Convection, Flux, Temperature
 from solver.calibrate import Calibration, calibrate
 from solver.check import Certificate, certify
 from solver.curves import Constant, Expression, Table, Unknown
 from solver.errors import Cancelled, InvalidExperiment, Problem, SolverError, TrialError
-from solver.experiment import Bar, Experiment, Fit, Material, Sensor, Time
+from solver.experiment import (
+    Bar,
+    Experiment,
+    Fit,
+    Joint,
+    Material,
+    Prior,
+    Sensor,
+    Smoothing,
+    Study,
+    Time,
+)
+from solver.grid import Grading
 from solver.integrators import TABLEAUX
-from solver.laws import LAWS, Linear
+from solver.laws import LAWS, Exponential, Layers, Linear, Polynomial
+from solver.losses import LOSSES
 from solver.objective import Objective
+from solver.parameters import Parameters
 from solver.search import Iteration
 from solver.simulate import (
     Check,
     Field,
+    Simulation,
+    Slope,
     check,
     jacobian,
     jvp,
+    run,
     simulate,
     simulate_field,
+    slope,
     starts,
     value_and_gradient,
     vjp,
 )
-from solver.source import Source
+from solver.source import Exchange, Source
 from solver.warm import is_warm, warm_up
 
 __all__ = [
     "BOUNDARIES",
     "LAWS",
+    "LOSSES",
     "TABLEAUX",
     "Bar",
     "Calibration",
@@ -39,20 +58,33 @@ __all__ = [
     "Certificate",
     "Check",
     "Constant",
+    "Convection",
+    "Exchange",
     "Experiment",
+    "Exponential",
     "Expression",
     "Field",
     "Fit",
     "Flux",
+    "Grading",
     "InvalidExperiment",
     "Iteration",
+    "Joint",
+    "Layers",
     "Linear",
     "Material",
     "Objective",
+    "Parameters",
+    "Polynomial",
+    "Prior",
     "Problem",
     "Sensor",
+    "Simulation",
+    "Slope",
+    "Smoothing",
     "SolverError",
     "Source",
+    "Study",
     "Table",
     "Temperature",
     "Time",
@@ -64,8 +96,10 @@ __all__ = [
     "is_warm",
     "jacobian",
     "jvp",
+    "run",
     "simulate",
     "simulate_field",
+    "slope",
     "starts",
     "value_and_gradient",
     "vjp",

@@ -9,6 +9,7 @@ import numpy as np
 from solver.errors import TrialError
 from solver.experiment import Sensor
 from solver.kernels import Array
+from solver.model import Model
 from solver.objective import Objective
 from solver.observe import interpolation, reading_times
 
@@ -34,8 +35,14 @@ class Sensitivity:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters' names."""
-        return self.objective.parameters.names
+        """The names of the unknown numbers, whose columns these are."""
+        return tuple(u.name for u in self.objective.parameters.unknowns if not u.listed)
+
+    @property
+    def sizes(self) -> Array:
+        """What a relative change of them is relative to."""
+        p = self.objective.parameters
+        return p.sizes(self.theta)[p.scalar]
 
 
 def advise(sensitivity: Sensitivity, direction: Array, worst: float) -> str:
@@ -56,7 +63,7 @@ def advise(sensitivity: Sensitivity, direction: Array, worst: float) -> str:
             "moves the readings by no more than their noise."
         )
     elif np.isfinite(worst):
-        error = worst * sensitivity.objective.parameters.sizes(sensitivity.theta)[leader]
+        error = worst * sensitivity.sizes[leader]
         said = (
             f"{names[leader]} is hardly told from 0 by these readings: its standard error is "
             f"{error:.2g}, {100 * worst:.2g} % of it."
@@ -87,9 +94,11 @@ def _change(name: str, relative: float) -> str:
 
 def _further_sensor(sensitivity: Sensitivity, worst: float) -> str:
     """Where one more sensor would help most, and how that compares with repeating everything."""
-    if sensitivity.s == 0.0 or sensitivity.theta.size > MOST_UNKNOWNS:
+    models, scalar = sensitivity.objective.models, sensitivity.objective.parameters.scalar
+    simple = len(models) == 1 and scalar.all() and scalar.size <= MOST_UNKNOWNS
+    if sensitivity.s == 0.0 or not simple:
         return "Read more sensors, or fix some of the unknowns."
-    read = [s.x for s in sensitivity.objective.experiment.sensors if s.present.any()]
+    read = [s.x for s in models[0].experiment.sensors if s.present.any()]
     place, after = _best_place(sensitivity, np.array(read))
     if not after < WORTH_SAYING * worst:
         return NO_PLACE
@@ -110,20 +119,21 @@ def _best_place(sensitivity: Sensitivity, read: Array) -> tuple[float, float]:
     It is read at the times of the best read sensor, and as noisy.
     """
     objective, theta = sensitivity.objective, sensitivity.theta
-    experiment, grid = objective.experiment, objective.experiment.grid
+    experiment = objective.models[0].experiment
+    grid = experiment.grid
     model = max(experiment.sensors, key=lambda sensor: int(sensor.present.sum()))
     every = reading_times(model, grid)[model.present]
     times = every[:: max(1, every.size // MOST_TIMES)]  # enough to compare places by
     nodes = np.unique(np.linspace(0, grid.cells, CANDIDATES + 1).round().astype(int))
-    apart = np.abs(nodes[:, None] * grid.dx - read).min(axis=1) >= APART * grid.length
-    places = nodes[apart] * grid.dx
+    apart = np.abs(grid.x[nodes][:, None] - read).min(axis=1) >= APART * grid.length
+    places = grid.x[nodes][apart]
     if places.size == 0:
         return 0.0, np.inf
     x, t = np.repeat(places, times.size), np.tile(times, places.size)
-    further = Objective(experiment, observation=interpolation(grid, x, t, ()))
+    further = Model(experiment, objective.parameters, observation=interpolation(grid, x, t, ()))
     try:
-        weights = _weights_like(model, further.predict(theta))
-        gained = further.jacobian(theta) * weights[:, None] * objective.parameters.sizes(theta)
+        y, y_dot = further.push_forward(theta, np.eye(theta.size))
+        gained = y_dot * _weights_like(model, y)[:, None] * sensitivity.sizes
     except TrialError:
         return 0.0, np.inf
     now = sensitivity.S.T @ sensitivity.S

@@ -1,304 +1,319 @@
-r"""From an experiment and parameter values to the arrays that march, and back.
+r"""From the values of the curves to the arrays that march, and back.
 
-Two maps follow each other:
+Every node keeps the books of the heat in its volume V_i (per unit area of the bar),
 
-    theta  ->  the values of every curve (law, profiles, series) on the grid
-           ->  the `Coefficients` K, S, h, u0 and the pinned ends.
+    V_i C_i u_i' = sum of what flows in,
 
-The first is differentiated by the curves' own partials: wherever an unknown stands, its column is
-``d value / d Number``. The second is linear in each of its parts and is transposed here by hand,
-line beside line. With D the second difference with its end rows, in the lecture's form
+and whatever takes part is linear in its curve. With the cells' conductances
 
-    K_rj = kappa_r D_rj                    kappa_bar_r  = sum_j D_rj K_bar_rj
-    profile_end = (w0 + w1 kappa_r) e_r    kappa_bar_r += w1 profile_end_bar_r
+    divergence:     g = k / dx, one for both nodes of a cell (k from `OfCells`),
+    nondivergence:  g = kappa_i / dx for the row of node i (the lecture's form; C = 1),
 
-and everything else is a copy (j runs over the three bands). Pinned nodes are not states: their
-value enters their neighbour's row as a load and the readings as itself.
+and with loads, each an amount a spread over nodes by e,
+
+    load:                e a h(t)             source: a = s(x), e = V;   flux: a = 1, e = delta_end
+    load that exchanges: e a (h(t) - u)       sides: a = rate, e = V;   convection: delta_end
+
+the books are ``V C u' = G u + P^T h``: G has the conductances as its arms, and minus the exchanged
+amounts as its row sums; P has a row ``e a`` per load. On a ghost node's reading, half volumes at
+the ends are what the lecture does: ``u_{-1} = u_1`` doubles the arm. What marches is
+``K = m G``, ``S = m P`` with m = 1 / (V C).
+
+Pinned nodes are not states: u_end = g(t) enters its neighbour r through r's arm, which leaves G and
+becomes a load,
+
+    G_sum,r -= arm,    P_pinned,r = arm,    h = g(t) at every stage,    G_arm = 0.
+
+Transposed, line by line (bars are cotangents; K has the arm twice, so its cotangent comes twice):
+
+    G_bar = m K_bar,    P_bar = m S_bar,    C_bar = -(m / C) (sum_bands K_bar G + sum_p S_bar P)
+    arm_bar = P_pinned,r_bar - G_sum,r_bar                (its place in G has no other cotangent)
+    a_bar = e . P_bar - [it exchanges] e . G_sum_bar,     summed where a is one number
+    k_bar = (G_below_bar of the right node + G_above_bar of the left one) / dx.
 
 What is marched is u less a fixed reference temperature, the mean initial one at the start values:
 conduction does not feel a shift of all temperatures, but digits do. The reference is subtracted
-from the initial profile and from pinned ends, and added to the field; no derivative sees it.
+from the initial profile, from pinned ends and from surroundings, and added to the field; no
+derivative sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from solver.boundary import Boundary
-from solver.curves import resolve, unknown_fields
-from solver.errors import Place, TrialError
-from solver.experiment import Experiment, Grid, curves_of
+from solver.errors import Place
+from solver.experiment import Experiment
+from solver.grid import Grid
 from solver.kernels import Array
 from solver.march import Coefficients
+from solver.parameters import Parameters
+from solver.sampling import AMBIENT, CONDUCTIVITY, DIFFUSIVITY, HEAT_CAPACITY, INITIAL, RATE
+from solver.values import CurveValues, Values
 
-INITIAL: Place = ("bar", "initial")
-DIFFUSIVITY: Place = ("material", "diffusivity")
-
-Values = Mapping[Place, Array]  # the values of every curve, by its place
+BELOW, SUM, ABOVE = 0, 1, 2  # the bands
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Load:
-    """One term of what drives the bar: a source, or an end acting on the row next to it.
+    """Something that heats: its history's place, its amount's (None: 1), and the nodes it reaches.
 
-    history: the place of its series, from which `shift` is subtracted. profile: the place of its
-    profile, or None for an end, whose profile is (w0 + w1 kappa_row) at state `row`, which is node
-    `node`.
+    spread (n + 1,): e. exchanges: whether the bar's own temperature counts against the history.
     """
 
     history: Place
-    profile: Place | None = None
-    row: int = 0
-    node: int = 0
-    w0: float = 0.0
-    w1: float = 0.0
-    shift: float = 0.0
+    amount: Place | None
+    spread: Array
+    exchanges: bool = False
 
 
 @dataclass(frozen=True)
-class End:
-    """An end of the bar: its place, condition, node and the direction into the bar."""
+class Pinned:
+    """A pinned end: its series, its node, the neighbour that feels it, and by which arm."""
 
-    place: Place
-    condition: Boundary
+    history: Place
     node: int
-    inward: int
+    row: int
+    arm: int
 
 
 class Assembly:
-    """The two maps for one experiment; what does not depend on an unknown is computed once."""
+    """The map from parameters to coefficients for one experiment, with its derivatives."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, parameters: Parameters) -> None:
         self.experiment = experiment
         self.grid: Grid = experiment.grid
-        self.names = tuple(dict.fromkeys(u.name for _, u in experiment.unknowns))
-        curves = {place: (curve, s) for place, curve, s in curves_of(experiment)}
-        self._unknown = {p: (c, s) for p, (c, s) in curves.items() if unknown_fields(c)}
-        self._fields = {
-            place: {field: self.names.index(u.name) for field, u in unknown_fields(curve).items()}
-            for place, (curve, _) in self._unknown.items()
-        }
-        self._known = {p: c.value(s) for p, (c, s) in curves.items() if p not in self._unknown}
-        starts = {u.name: u.start for _, u in experiment.unknowns}
-        initial, x = curves[INITIAL]
-        self.reference = float(np.mean(resolve(initial, starts).value(x)))
-        self.loads = self._collect_loads()
-
-    # --- theta -> values of the curves -----------------------------------------------------------
-
-    def values(self, theta: Array) -> dict[Place, Array]:
-        """Every curve on its grid points; raises TrialError where a law is not positive."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            fresh = {p: self._resolved(p, theta).value(s) for p, (_, s) in self._unknown.items()}
-        for place, value in fresh.items():
-            if not np.isfinite(value).all():
-                raise TrialError(place, "not_finite", "its values are not finite numbers")
-        self._require_positive(fresh.get(DIFFUSIVITY, self._known.get(DIFFUSIVITY)))
-        return self._known | fresh
-
-    def fourier_number(self, theta: Array) -> float:
-        """Mean diffusivity times duration over length squared: how far heat gets in the run."""
-        kappa = self.values(theta)[DIFFUSIVITY]
-        return float(np.mean(kappa) * self.grid.end / self.grid.length**2)
-
-    def values_dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
-        """Derivatives (q, points) of the curves along `directions` (q, parameters)."""
-        return {
-            place: np.asarray(sum(np.multiply.outer(directions[:, j], c) for j, c in columns))
-            for place, columns in self._columns(theta).items()
-        }
-
-    def theta_bar(self, theta: Array, values_bar: Values) -> Array:
-        """The cotangent of theta from those of the curves."""
-        theta_bar = np.zeros(len(self.names))
-        for place, columns in self._columns(theta).items():
-            for j, column in columns:
-                theta_bar[j] += column @ values_bar[place]
-        return theta_bar
-
-    def _columns(self, theta: Array) -> dict[Place, list[tuple[int, Array]]]:
-        """For every curve with unknowns: (parameter's index, d curve / d parameter)."""
-        out = {}
-        for place, (_, s) in self._unknown.items():
-            partials = self._resolved(place, theta).partials(s)
-            out[place] = [(j, partials[field]) for field, j in self._fields[place].items()]
-        return out
-
-    def _resolved(self, place: Place, theta: Array) -> Any:
-        """The curve at `place` with values in the place of its unknowns."""
-        curve: Any = self._unknown[place][0]
-        return replace(curve, **{field: theta[j] for field, j in self._fields[place].items()})
-
-    # --- values of the curves -> coefficients ----------------------------------------------------
+        self.curves = CurveValues(experiment, parameters)
+        self.reference = float(np.mean(self.curves.one(INITIAL, parameters.start)))
+        self.loads = tuple(self._loads())
+        self.pinned = tuple(self._pinned())
+        self.driven = tuple(d for d in (*self.loads, *self.pinned) if not self._silent(d))
+        self._rows = {driven.history: p for p, driven in enumerate(self.driven)}
 
     def coefficients(self, values: Values) -> Coefficients:
         """The semi-discrete bar."""
-        kappa = values[DIFFUSIVITY]
+        G, P = self._fold(*self._books(values))
+        m = self._per_capacity(values)
         return Coefficients(
-            bands=self.stencil * kappa[self.states],
-            profiles=self._profiles(values) if self.wants_profiles else self._known_profiles,
+            bands=(m * G)[:, self.states],
+            profiles=(m * P)[:, self.states],
             histories=self._histories(values) if self.wants_histories else self._known_histories,
             initial=values[INITIAL][self.states] - self.reference,
         )
 
-    def coefficients_dot(self, values_dot: Values, directions: int) -> Coefficients:
-        """The same map, applied to directions (q, points): it is linear in the curves."""
-        zero_x = np.zeros((directions, self.grid.x.size))
-        zero_t = np.zeros((directions, self.grid.stage_times.size))
-        kappa_dot = values_dot.get(DIFFUSIVITY, zero_x)
-        profiles = [self._profile_dot(load, values_dot, kappa_dot) for load in self.loads]
-        histories = [values_dot.get(load.history, zero_t) for load in self.loads]
+    def coefficients_dot(self, values: Values, values_dot: Values, directions: int) -> Coefficients:
+        """The same map, applied to directions (q, points) at `values`."""
+        G_dot, P_dot = self._fold(*self._books(values_dot, (directions,)))
+        m = self._per_capacity(values)
+        bands, profiles = m * G_dot, m * P_dot
+        if HEAT_CAPACITY in values_dot:
+            G, P = self._fold(*self._books(values))
+            m_dot = (-m * values_dot[HEAT_CAPACITY] / values[HEAT_CAPACITY])[:, None, :]
+            bands, profiles = bands + m_dot * G, profiles + m_dot * P
+        stages, x = self.grid.stage_times.size, self.grid.x.size
+        histories = [values_dot.get(d.history, np.zeros((directions, stages))) for d in self.driven]
         return Coefficients(
-            bands=self.stencil * kappa_dot[:, None, self.states],
-            profiles=self._stack(profiles, directions),
+            bands=bands[..., self.states],
+            profiles=profiles[..., self.states],
             histories=self._by_stage(histories, directions),
-            initial=values_dot.get(INITIAL, zero_x)[:, self.states],
+            initial=values_dot.get(INITIAL, np.zeros((directions, x)))[:, self.states],
         )
 
-    def values_bar(self, bar: Coefficients) -> dict[Place, Array]:
-        """The transpose of `coefficients`: cotangents of the curves that hold unknowns."""
-        values_bar = {place: np.zeros(s.shape) for place, (_, s) in self._unknown.items()}
+    def values_bar(self, values: Values, bar: Coefficients) -> dict[Place, Array]:
+        """The transpose: cotangents of the curves that hold unknowns."""
+        values_bar = self.curves.zeros()
+        m, n = self._per_capacity(values), self.grid.x.size
+        K_bar, S_bar = np.zeros((3, n)), np.zeros((len(self.driven), n))
+        K_bar[:, self.states] = bar.bands
+        if self.wants_profiles:
+            S_bar[:, self.states] = bar.profiles
+        if HEAT_CAPACITY in values_bar:
+            G, P = self._fold(*self._books(values))
+            m_bar = (K_bar * G).sum(axis=0) + (S_bar * P).sum(axis=0)
+            values_bar[HEAT_CAPACITY] -= m_bar * m / values[HEAT_CAPACITY]
+        self._books_bar(values_bar, *self._fold_bar(m * K_bar, m * S_bar))
         if INITIAL in values_bar:
             values_bar[INITIAL][self.states] += bar.initial
-        if DIFFUSIVITY in values_bar:
-            values_bar[DIFFUSIVITY][self.states] += (self.stencil * bar.bands).sum(axis=0)
-            for p, load in enumerate(self.loads):
-                if load.w1 != 0.0:
-                    values_bar[DIFFUSIVITY][load.node] += load.w1 * bar.profiles[p, load.row]
-        for p, load in enumerate(self.loads):
-            if load.profile in values_bar:
-                values_bar[load.profile][self.states] += bar.profiles[p]
-            if load.history in values_bar:
-                values_bar[load.history][1:] += bar.histories[:, :, p].ravel()
+        for p, driven in enumerate(self.driven):
+            if driven.history in values_bar:
+                values_bar[driven.history][1:] += bar.histories[:, :, p].ravel()
         return values_bar
 
     @cached_property
     def wants_profiles(self) -> bool:
         """Whether an unknown reaches the loads' profiles."""
-        through_kappa = DIFFUSIVITY in self._unknown and any(load.w1 for load in self.loads)
-        return through_kappa or any(load.profile in self._unknown for load in self.loads)
+        through_matter = (HEAT_CAPACITY, *((self._law,) if self.pinned else ()))
+        amounts = (load.amount for load in self.loads)
+        return any(self.curves.unknown(place) for place in (*through_matter, *amounts))
 
     @cached_property
     def wants_histories(self) -> bool:
         """Whether an unknown reaches the loads' histories."""
-        return any(load.history in self._unknown for load in self.loads)
+        return any(self.curves.unknown(driven.history) for driven in self.driven)
 
-    # --- states and pinned nodes -----------------------------------------------------------------
+    def fourier_number(self, theta: Array) -> float:
+        """Mean diffusivity times duration over length squared: how far heat gets in the run."""
+        values = self.curves.at(theta)
+        kappa = np.mean(values[self._law]) / np.mean(values.get(HEAT_CAPACITY, np.ones(1)))
+        return float(kappa * self.grid.end / self.grid.length**2)
+
+    # --- the books of heat ----------------------------------------------------------------------
+
+    def _books(self, values: Values, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
+        """G (..., 3, n + 1) and P (..., loads, n + 1) before pinned nodes are taken out.
+
+        Linear in the curves: directions with `shape` (q,) in front go through the same lines.
+        """
+        n, dtype = self.grid.x.size, np.result_type(np.float64, *values.values())
+        G, P = np.zeros((*shape, 3, n), dtype), np.zeros((*shape, len(self.driven), n), dtype)
+        if self._law in values:
+            law = values[self._law]
+            right, left = (law[..., 1:], law[..., :-1]) if self._by_node else (law, law)
+            G[..., BELOW, 1:] = right / self.grid.dx
+            G[..., ABOVE, :-1] = left / self.grid.dx
+        for load in self.loads:
+            if load.amount is None:
+                amount = np.zeros(1) if shape else np.ones(1)  # a constant has no derivative
+            elif load.amount in values:
+                amount = values[load.amount]
+            else:
+                continue
+            if load.exchanges:
+                G[..., SUM, :] -= load.spread * amount
+            if load.history in self._rows:
+                P[..., self._rows[load.history], :] = load.spread * amount
+        return G, P
+
+    def _books_bar(self, values_bar: dict[Place, Array], G_bar: Array, P_bar: Array) -> None:
+        """The transpose of `_books`, added to `values_bar`."""
+        if self._law in values_bar:
+            right, left = G_bar[BELOW, 1:] / self.grid.dx, G_bar[ABOVE, :-1] / self.grid.dx
+            law_bar = values_bar[self._law]
+            if self._by_node:
+                law_bar[1:] += right
+                law_bar[:-1] += left
+            else:
+                law_bar += right + left
+        for load in self.loads:
+            if load.amount in values_bar:
+                amount_bar = np.zeros(self.grid.x.size)
+                if load.history in self._rows:
+                    amount_bar += load.spread * P_bar[self._rows[load.history]]
+                if load.exchanges:
+                    amount_bar -= load.spread * G_bar[SUM]
+                one_number = values_bar[load.amount].size == 1
+                values_bar[load.amount] += amount_bar.sum() if one_number else amount_bar
+
+    def _fold(self, G: Array, P: Array) -> tuple[Array, Array]:
+        """Turn the arms to pinned nodes into loads, in place."""
+        for end in self.pinned:
+            arm = G[..., end.arm, end.row].copy()
+            G[..., SUM, end.row] -= arm
+            G[..., end.arm, end.row] = 0.0
+            if end.history in self._rows:
+                P[..., self._rows[end.history], end.row] = arm
+        return G, P
+
+    def _fold_bar(self, G_bar: Array, P_bar: Array) -> tuple[Array, Array]:
+        """The transpose of `_fold`, in place."""
+        for end in self.pinned:
+            G_bar[end.arm, end.row] = -G_bar[SUM, end.row]
+            if end.history in self._rows:
+                G_bar[end.arm, end.row] += P_bar[self._rows[end.history], end.row]
+        return G_bar, P_bar
+
+    def _per_capacity(self, values: Values) -> Array:
+        """m (n + 1,)."""
+        return np.asarray(1.0 / (self.grid.volumes * values.get(HEAT_CAPACITY, 1.0)))
 
     @cached_property
-    def ends(self) -> tuple[End, End]:
-        """Left and right."""
-        e = self.experiment
-        return End(("left", "value"), e.left, 0, 1), End(
-            ("right", "value"), e.right, self.grid.cells, -1
-        )
+    def _law(self) -> Place:
+        """The place of what conducts."""
+        return DIFFUSIVITY if self.experiment.material.conductivity is None else CONDUCTIVITY
+
+    @cached_property
+    def _by_node(self) -> bool:
+        return not self.experiment.material.divergence
+
+    # --- states and pinned nodes ----------------------------------------------------------------
 
     @cached_property
     def states(self) -> slice:
         """The nodes that are marched: all but the pinned ones."""
-        left, right = (end.condition.pinned for end in self.ends)
+        left, right = (end.pinned for end in self.experiment.ends.values())
         return slice(int(left), self.grid.x.size - int(right))
-
-    @cached_property
-    def stencil(self) -> Array:
-        """The second difference D as bands (3, N): below, row sum, above."""
-        D = np.zeros((3, self.grid.x.size))
-        D[0, 1:] = D[2, :-1] = 1.0 / self.grid.dx**2
-        D[2, 0] *= 2.0  # the ghost node beyond a free end mirrors the node inside
-        D[0, -1] *= 2.0
-        D = D[:, self.states].copy()
-        for band, row in ((0, 0), (2, -1)):  # the arm to a pinned node: its other end is a load
-            D[1, row] -= D[band, row]
-            D[band, row] = 0.0
-        return D
 
     def set_pinned(self, values: Values, field: Array, nodes: Array) -> None:
         """Put the pinned ends' temperatures, or their derivatives, into `field` (..., m + 1, Q)."""
         for end, column in self._pinned_columns(nodes):
-            if end.place in values:
-                field[..., column] = values[end.place][..., :: len(self.grid.c)]
+            if end.history in values:
+                field[..., column] = values[end.history][..., :: self.grid.tableau.stages]
 
     def pinned_bar(self, values_bar: dict[Place, Array], field_bar: Array, nodes: Array) -> None:
         """The transpose of `set_pinned`: add the field's cotangent (m + 1, Q) to the ends' own."""
         for end, column in self._pinned_columns(nodes):
-            if end.place in values_bar:
-                values_bar[end.place][:: len(self.grid.c)] += field_bar[:, column]
+            if end.history in values_bar:
+                values_bar[end.history][:: self.grid.tableau.stages] += field_bar[:, column]
 
-    def _pinned_columns(self, nodes: Array) -> list[tuple[End, int]]:
+    def _pinned_columns(self, nodes: Array) -> list[tuple[Pinned, int]]:
         """The pinned ends among `nodes`, each with its column there."""
-        pinned = (end for end in self.ends if end.condition.pinned and end.node in nodes)
-        return [(end, int(np.searchsorted(nodes, end.node))) for end in pinned]
+        return [(e, int(np.searchsorted(nodes, e.node))) for e in self.pinned if e.node in nodes]
 
-    # --- loads -----------------------------------------------------------------------------------
+    def _pinned(self) -> list[Pinned]:
+        n = self.grid.cells
+        ends = {"left": (0, 1, BELOW), "right": (n, n - 1, ABOVE)}
+        conditions = self.experiment.ends
+        return [
+            Pinned((side, conditions[side].drive), *where)
+            for side, where in ends.items()
+            if conditions[side].pinned
+        ]
 
-    def _collect_loads(self) -> tuple[Load, ...]:
+    # --- loads ----------------------------------------------------------------------------------
+
+    def _loads(self) -> list[Load]:
+        volumes = self.grid.volumes
         loads = [
-            Load(history=("source", i, "history"), profile=("source", i, "profile"))
+            Load(("source", i, "history"), ("source", i, "profile"), volumes)
             for i in range(len(self.experiment.source))
         ]
-        for end in self.ends:
-            shift = self.reference if end.condition.pinned else 0.0
-            if end.place in self._unknown or np.any(self._known[end.place] != shift):
-                w0, w1 = end.condition.weight(self.grid.dx)
-                node = end.node + (end.inward if end.condition.pinned else 0)
-                row = node - self.states.start
-                loads.append(Load(end.place, None, row, node, w0, w1, shift))
-        return tuple(loads)
+        if self.experiment.material.exchange is not None:
+            loads.append(Load(AMBIENT, RATE, volumes, exchanges=True))
+        for side, node in (("left", 0), ("right", self.grid.cells)):
+            end = self.experiment.ends[side]
+            if not end.pinned:
+                loads.append(self._end_load(side, end, node))
+        return loads
 
-    @cached_property
-    def _known_profiles(self) -> Array:
-        return self._profiles(self._known)
+    def _end_load(self, side: str, end: Boundary, node: int) -> Load:
+        spread = np.zeros(self.grid.x.size)
+        spread[node] = 1.0
+        amount = None if end.amount is None else (side, end.amount)
+        return Load((side, end.drive), amount, spread, end.exchanges)
+
+    def _silent(self, driven: Load | Pinned) -> bool:
+        """Whether a load's history is known to be nothing."""
+        history = self.curves.known.get(driven.history)
+        return history is not None and bool(np.all(history == self._shift(driven)))
+
+    def _shift(self, driven: Load | Pinned) -> float:
+        """What is subtracted from a history: the reference where it is a temperature."""
+        return self.reference if isinstance(driven, Pinned) or driven.exchanges else 0.0
 
     @cached_property
     def _known_histories(self) -> Array:
-        return self._histories(self._known)
-
-    def _profiles(self, values: Values) -> Array:
-        return self._stack([self._profile(load, values) for load in self.loads])
+        return self._histories(self.curves.known)
 
     def _histories(self, values: Values) -> Array:
-        return self._by_stage([values[load.history] - load.shift for load in self.loads])
-
-    def _profile(self, load: Load, values: Values) -> Array:
-        if load.profile is not None:
-            return values[load.profile][self.states]
-        kappa = values[DIFFUSIVITY][load.node] if load.w1 else 0.0
-        profile = np.zeros(self._size, np.result_type(kappa, np.float64))
-        profile[load.row] = load.w0 + load.w1 * kappa
-        return profile
-
-    def _profile_dot(self, load: Load, values_dot: Values, kappa_dot: Array) -> Array:
-        if load.profile is not None and load.profile in values_dot:
-            return values_dot[load.profile][:, self.states]
-        profile = np.zeros((kappa_dot.shape[0], self._size))
-        profile[:, load.row] = load.w1 * kappa_dot[:, load.node]  # w1 is 0 for a source
-        return profile
-
-    @cached_property
-    def _size(self) -> int:
-        return int(self.states.stop - self.states.start)
-
-    def _stack(self, profiles: list[Array], *directions: int) -> Array:
-        """Profiles (..., N) to (..., P, N)."""
-        return np.stack(profiles, -2) if profiles else np.zeros((*directions, 0, self._size))
+        return self._by_stage([values[d.history] - self._shift(d) for d in self.driven])
 
     def _by_stage(self, histories: list[Array], *directions: int) -> Array:
         """Histories on [0, stages...] (..., points) to (..., steps, stages, P)."""
-        shape = (*directions, self.grid.steps, len(self.grid.c), len(histories))
+        stages = self.grid.tableau.stages
+        shape = (*directions, self.grid.steps, stages, len(histories))
         if not histories:
             return np.zeros(shape)
         return np.stack([h[..., 1:] for h in histories], -1).reshape(shape)
-
-    def _require_positive(self, kappa: Any) -> None:
-        k = int(np.argmin(kappa.real))
-        if not kappa.real[k] > 0.0:
-            detail = (
-                f"the diffusivity is {kappa.real[k]:g} m^2/s at x = {self.grid.x[k]:g} m; "
-                "it must be positive everywhere on the bar"
-            )
-            raise TrialError(DIFFUSIVITY, "diffusivity_not_positive", detail)

@@ -1,37 +1,33 @@
 r"""What stands at the ends of the bar.
 
-Every condition reaches the march in the same two ways, as numbers: how the stencil of the end's
-node changes, and a load ``weight value(t)`` on one row.
+An end either pins its node to a temperature g(t), or lets heat through. A free end's node receives,
+per unit area of the bar,
 
-* `Temperature`: the end node is pinned to g(t). It is no state; its neighbour r feels it through
-  the stencil's arm, ``weight = kappa_r / dx^2``.
-* `Flux`: heat flux q(t) into the bar. The ghost node beyond the end continues the slope,
-  ``u_ghost = u_1 + 2 dx q / kappa_0``, so the arm towards the bar doubles and, kappa_0 cancelling,
-  ``weight = 2 / dx``. q = 0 is the insulated end.
+    q = amount (drive(t) - [it exchanges] u),
 
-To add a condition: a class with `value`, `pinned` and `weight`, and a line in `BOUNDARIES`.
+so a condition is three entries: the Series that drives it, the Number that is its amount (none: 1),
+and whether the end's own temperature counts against the drive. How that reaches the march is the
+same for all of them and stands in `solver.assemble`.
+
+To add a condition: a frozen dataclass with these entries, and a line in `BOUNDARIES`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from solver.curves import Series
+from solver.curves import Number, Series
 
 
 class Boundary(Protocol):
-    """What an end condition brings."""
+    """What an end condition brings: its fields, and how they are to be read."""
 
     pinned: ClassVar[bool]
-
-    @property
-    def value(self) -> Series:
-        """What is given at the end, over time."""
-
-    @staticmethod
-    def weight(dx: float) -> tuple[float, float]:
-        """(w0, w1) of the load's weight w0 + w1 kappa, kappa taken at the loaded row."""
+    drive: ClassVar[str]
+    amount: ClassVar[str | None]
+    exchanges: ClassVar[bool]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -40,25 +36,36 @@ class Temperature:
 
     value: Series
     pinned: ClassVar[bool] = True
-
-    @staticmethod
-    def weight(dx: float) -> tuple[float, float]:
-        return 0.0, 1.0 / dx**2
+    drive: ClassVar[str] = "value"
+    amount: ClassVar[str | None] = None
+    exchanges: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
 class Flux:
-    """Heat flux ``value(t)`` into the bar, in K m/s for a bar described by its diffusivity."""
+    """Heat flux ``value(t)`` into the bar, W/m2; K m/s for a bar described by its diffusivity."""
 
     value: Series = 0.0
     pinned: ClassVar[bool] = False
+    drive: ClassVar[str] = "value"
+    amount: ClassVar[str | None] = None
+    exchanges: ClassVar[bool] = False
 
-    @staticmethod
-    def weight(dx: float) -> tuple[float, float]:
-        return 2.0 / dx, 0.0
+
+@dataclass(frozen=True)
+class Convection:
+    """``coefficient (ambient(t) - u)`` into the bar: W/m2/K, or m/s with a diffusivity."""
+
+    coefficient: Number
+    ambient: Series
+    pinned: ClassVar[bool] = False
+    drive: ClassVar[str] = "ambient"
+    amount: ClassVar[str | None] = "coefficient"
+    exchanges: ClassVar[bool] = True
 
 
 BOUNDARIES: dict[str, type[Boundary]] = {
     "temperature": Temperature,
     "flux": Flux,
+    "convection": Convection,
 }

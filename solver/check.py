@@ -127,11 +127,11 @@ def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) 
         tangent = R @ v
     else:
         r = objective.residuals(theta)
-        tangent = objective.jvp(theta, v) * objective.weights
+        tangent = objective.push(theta, v)
         slope = 2.0 * tangent @ r
         error = _relative(np.array([g @ v - slope]), np.array([slope]))
     w = rng.standard_normal(r.size)
-    gap = abs(tangent @ w - v @ objective.vjp(theta, w * objective.weights))
+    gap = abs(tangent @ w - v @ objective.pull(theta, w))
     reach = float(np.linalg.norm(tangent) * np.linalg.norm(w))
     return PointCheck(
         theta,
@@ -182,8 +182,7 @@ def error_curve(objective: Objective, theta: Array, gradient: Array) -> ErrorCur
     behind = np.array([_value_or_nan(objective, theta - h * v) for h in steps])
     here = objective.value(theta)
     tiny = 1e-40
-    y = objective.predict(theta + 1j * tiny * v)
-    r = (y - objective.data) * objective.weights
+    r = objective.residuals(theta + 1j * tiny * v)
     scale = abs(slope) if slope != 0.0 else 1.0
     return ErrorCurve(
         steps,

@@ -1,40 +1,63 @@
 """Functions of one variable: what a law, a profile in space and a series in time have in common.
 
-A curve is a frozen dataclass with `value(s)` and `partials(s)`: for each of its Numbers, the
-derivative of the values with respect to it. Tangent and transpose both follow from the partials,
-so a new curve brings two methods and no derivative code. A Number is a float or an `Unknown` in its
-place; `resolve` puts values where the unknowns are before a curve is evaluated.
+A curve is a frozen dataclass with `value(s)` and `partials(s)`: for each of its fields that may be
+unknown, the derivative of the values with respect to it. Tangent and transpose both follow from
+the partials, so a new curve brings two methods and no derivative code. A Number is a float or an
+`Unknown` in its place, Numbers are several of them or one unknown list; `resolve` puts values where
+the unknowns are before a curve is evaluated.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from solver import expression
+from solver.interpolation import hat_matrix, monotone, monotone_matrix
 from solver.kernels import Array
+
+INTERPOLATIONS = ("linear", "monotone-cubic")
 
 
 @dataclass(frozen=True)
 class Unknown:
     """A number to be found: its name, where the search starts, and its bounds.
 
-    With ``scale="log"`` the search runs in the logarithm, which keeps the value positive.
+    With a list as `start` it is as many numbers, the values of a whole curve. With
+    ``scale="log"`` the search runs in the logarithm, which keeps the value positive.
     """
 
     name: str
-    start: float
+    start: float | tuple[float, ...]
     lower: float = -np.inf
     upper: float = np.inf
     scale: str = "linear"
 
+    def __post_init__(self) -> None:
+        if np.ndim(self.start) > 0:
+            start = tuple(float(value) for value in self.start)  # type: ignore[union-attr]  # a list
+            object.__setattr__(self, "start", start)
+
+    @property
+    def listed(self) -> bool:
+        """Whether it stands for a list of values."""
+        return isinstance(self.start, tuple)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it stands for."""
+        return len(self.start) if isinstance(self.start, tuple) else 1
+
 
 Number = float | Unknown
+Numbers = Array | Unknown | tuple[Number, ...]
+Partials = dict[str, Array | csr_array]
 
 
 class Curve(Protocol):
@@ -43,8 +66,8 @@ class Curve(Protocol):
     def value(self, s: Array) -> Array:
         """The values at `s`, the shape of `s`."""
 
-    def partials(self, s: Array) -> dict[str, Array]:
-        """For each Number's field name, d value / d Number at `s`."""
+    def partials(self, s: Array) -> Partials:
+        """For each Number's field d value / d Number (s,), for each list's a matrix (s, list)."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +79,41 @@ class Constant:
     def value(self, s: Array) -> Array:
         return np.full(s.shape, self.a)
 
-    def partials(self, s: Array) -> dict[str, Array]:
+    def partials(self, s: Array) -> Partials:
         return {"a": np.ones_like(s)}
+
+
+def numbers(values: Any) -> Any:
+    """Numbers as a curve holds them: an array, an `Unknown`, or a tuple where some are unknown."""
+    if isinstance(values, Unknown):
+        return values
+    if any(isinstance(value, Unknown) for value in values):
+        return tuple(values)
+    return np.array(values, np.result_type(np.float64, np.asarray(values).dtype))
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Piecewise linear through (points, values), constant beyond the ends."""
+    """Through (points, values): "linear" or "monotone-cubic" in between, constant beyond."""
 
     points: Array
-    values: Array
+    values: Numbers
+    interpolation: str = "linear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", np.array(self.points, np.float64))
-        object.__setattr__(self, "values", np.array(self.values, np.float64))
+        object.__setattr__(self, "values", numbers(self.values))
 
     def value(self, s: Array) -> Array:
-        return np.interp(s, self.points, self.values)
+        values = np.asarray(self.values)
+        if self.interpolation == "linear":
+            return np.interp(s, self.points, values)
+        return monotone(self.points, values, s)
 
-    def partials(self, s: Array) -> dict[str, Array]:
-        return {}
+    def partials(self, s: Array) -> Partials:
+        if self.interpolation == "linear":
+            return {"values": hat_matrix(self.points, s)}
+        return {"values": monotone_matrix(self.points, np.asarray(self.values), s)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +133,7 @@ class Expression:
     def value(self, s: Array) -> Array:
         return expression.evaluate(self.tree, self.variable, s)
 
-    def partials(self, s: Array) -> dict[str, Array]:
+    def partials(self, s: Array) -> Partials:
         return {}
 
 
@@ -105,6 +143,15 @@ Series = Number | Curve
 AnyCurve = TypeVar("AnyCurve")
 
 
+@dataclass(frozen=True)
+class Slot:
+    """Where an unknown stands in a curve: a field, or one place in the list that it holds."""
+
+    field: str
+    index: int | None
+    unknown: Unknown
+
+
 def as_curve(value: Number | Curve) -> Curve:
     """A Number stands for the constant curve."""
     if isinstance(value, Unknown):
@@ -112,13 +159,24 @@ def as_curve(value: Number | Curve) -> Curve:
     return Constant(float(value)) if isinstance(value, float | int | Real) else value
 
 
-def unknown_fields(curve: Any) -> dict[str, Unknown]:
-    """The curve's fields that hold an unknown."""
-    values = ((f.name, getattr(curve, f.name)) for f in fields(curve))
-    return {name: value for name, value in values if isinstance(value, Unknown)}
+def slots(curve: Any) -> Iterator[Slot]:
+    """The places of the unknowns in a curve."""
+    for f in fields(curve):
+        part = getattr(curve, f.name)
+        if isinstance(part, Unknown):
+            yield Slot(f.name, None, part)
+        elif isinstance(part, tuple):
+            unknowns = ((i, item) for i, item in enumerate(part) if isinstance(item, Unknown))
+            yield from (Slot(f.name, i, item) for i, item in unknowns)
 
 
 def resolve(curve: AnyCurve, values: Mapping[str, Any]) -> AnyCurve:
     """The curve with the value of NAME in the place of each unknown NAME."""
-    changes = {name: values[unknown.name] for name, unknown in unknown_fields(curve).items()}
-    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # curves are dataclasses
+    changes: dict[str, Any] = {}
+    for f in fields(curve):  # type: ignore[arg-type]  # curves are dataclasses
+        part = getattr(curve, f.name)
+        if isinstance(part, Unknown):
+            changes[f.name] = values[part.name]
+        elif isinstance(part, tuple):
+            changes[f.name] = [values[v.name] if isinstance(v, Unknown) else v for v in part]
+    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]

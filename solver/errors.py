@@ -47,6 +47,11 @@ class TrialError(SolverError):
         self.problem = Problem(place, code, detail)
         super().__init__(detail)
 
+    def within(self, place: Place) -> TrialError:
+        """The same error of an experiment that stands at `place`."""
+        p = self.problem
+        return TrialError((*place, *p.place), p.code, p.detail) if place else self
+
 
 class Cancelled(SolverError):
     """Raised by a caller's pulse to stop a march or a fit."""

@@ -1,54 +1,77 @@
 """A heated bar with sensors on it, as frozen values; the same tree as the JSON document.
 
 An `Experiment` holds what was set up and what was measured; whatever Number in it is an `Unknown`
-is to be found. Field names and nesting are those of the document, so that a `Problem` raised here
-points at the right place of either.
+is to be found. A `Joint` is several experiments with one set of unknowns. Field names and nesting
+are those of the document, so that a `Problem` raised here points at the right place of either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from solver.boundary import Boundary, Flux
-from solver.curves import Curve, Profile, Unknown, as_curve
+from solver.curves import Profile, Unknown
 from solver.errors import Place
+from solver.grid import Grading, Grid
 from solver.integrators import TABLEAUX
 from solver.kernels import Array
 from solver.laws import Law
-from solver.source import Source
-
-ON_STEP = 1e-9  # a time or place this close to a grid point, in steps or cells, is on it
+from solver.source import Exchange, Source
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The rod: length in m, number of cells, temperature at t = 0."""
+    """The rod: length in m, number of cells (None: chosen), temperature at t = 0, refinement."""
 
     length: float
-    cells: int
+    cells: int | None = None
     initial: Profile = 0.0
+    grading: Grading | None = None
 
 
 @dataclass(frozen=True)
 class Time:
-    """The run: from 0 to `end` seconds in `steps` equal steps of a method of `TABLEAUX`."""
+    """The run: from 0 to `end` seconds in `steps` equal steps (None: chosen) of a time method.
+
+    A method left out is backward Euler where the steps are given, TR-BDF2 where they are chosen.
+    """
 
     end: float
-    steps: int
-    method: str = "backward-euler"
+    steps: int | None = None
+    method: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The method's key in `TABLEAUX`."""
+        return self.method or ("tr-bdf2" if self.steps is None else "backward-euler")
 
 
 @dataclass(frozen=True)
 class Material:
-    """``u_t = diffusivity(x) u_xx + f``: the diffusivity in m^2/s, and the form of the equation."""
+    """What the bar is made of: a diffusivity, or a conductivity with a heat capacity.
 
-    diffusivity: Law
-    form: str = "nondivergence"
+    ``u_t = diffusivity u_xx + f`` (form "nondivergence", the default with a diffusivity),
+    ``u_t = (diffusivity u_x)_x + f`` (form "divergence"), or
+    ``heat_capacity u_t = (conductivity u_x)_x + f`` (always divergence); each less
+    ``exchange.rate (u - exchange.ambient)``. m2/s; W/m/K and J/m3/K.
+    """
+
+    diffusivity: Law | None = None
+    form: str | None = None
+    conductivity: Law | None = None
+    heat_capacity: Law | None = None
+    exchange: Exchange | None = None
+
+    @property
+    def divergence(self) -> bool:
+        """Whether the equation is in divergence form."""
+        return self.conductivity is not None or self.form == "divergence"
 
 
 def _floats(values: Any) -> Array:
@@ -76,56 +99,47 @@ class Sensor:
         if self.sigma is not None and np.ndim(self.sigma) > 0:
             object.__setattr__(self, "sigma", _floats(self.sigma))
 
-    @property
+    @cached_property
     def present(self) -> Array:
         """Which readings are there, (readings,) bool."""
         return np.zeros(0, bool) if self.temperatures is None else ~np.isnan(self.temperatures)
 
 
 @dataclass(frozen=True)
+class Prior:
+    """What is known of an unknown beforehand: Gaussian, with this mean and standard deviation."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How an unknown curve is held smooth: the order of the differences and their weight.
+
+    A weight of None is chosen from the data, see `solver.smoothing`.
+    """
+
+    weight: float | None = None
+    order: int = 1
+
+
+@dataclass(frozen=True)
 class Fit:
-    """How to search: `loss` squared; `method` auto, levenberg-marquardt or l-bfgs-b."""
+    """How to search and what to hold against the data.
+
+    loss: a key of `LOSSES`; threshold: where Huber's loss turns linear, in units of sigma (K where
+    sigma is None). method: a key of `METHODS`. prior and smoothing: by the unknowns' names.
+    starts: from how many points to search, the first being the start values.
+    """
 
     loss: str = "squared"
     method: str = "auto"
     max_iterations: int = 200
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Nodes x_i = i dx and times: ``steps`` of ``dt``, stages within each step at ``c``."""
-
-    length: float
-    cells: int
-    end: float
-    steps: int
-    c: tuple[float, ...]
-
-    @property
-    def dx(self) -> float:
-        """Node spacing in m."""
-        return self.length / self.cells
-
-    @property
-    def dt(self) -> float:
-        """Time step in s."""
-        return self.end / self.steps
-
-    @cached_property
-    def x(self) -> Array:
-        """Nodes, shape (cells + 1,)."""
-        return np.linspace(0.0, self.length, self.cells + 1)
-
-    @cached_property
-    def t(self) -> Array:
-        """Steps, shape (steps + 1,)."""
-        return np.linspace(0.0, self.end, self.steps + 1)
-
-    @cached_property
-    def stage_times(self) -> Array:
-        """t = 0 and then every stage of every step, shape (1 + steps stages,)."""
-        stages = (np.arange(self.steps)[:, None] + np.array(self.c)) * self.dt
-        return np.concatenate([[0.0], stages.ravel()])
+    prior: Mapping[str, Prior] = field(default_factory=lambda: MappingProxyType({}))
+    smoothing: Mapping[str, Smoothing] = field(default_factory=lambda: MappingProxyType({}))
+    starts: int = 1
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,16 +159,66 @@ class Experiment:
         object.__setattr__(self, "source", tuple(self.source))
         object.__setattr__(self, "sensors", tuple(self.sensors))
 
+    @property
+    def ends(self) -> dict[str, Boundary]:
+        """The conditions at both ends."""
+        return {"left": self.left, "right": self.right}
+
     @cached_property
     def grid(self) -> Grid:
-        """The nodes and times it is solved on."""
-        c = tuple(float(c) for c in TABLEAUX[self.time.method].c)
-        return Grid(self.bar.length, self.bar.cells, self.time.end, self.time.steps, c)
+        """The nodes and times it is solved on; cells and steps must have been chosen."""
+        bar, time = self.bar, self.time
+        assert bar.cells is not None
+        assert time.steps is not None
+        tableau = TABLEAUX[time.scheme]
+        return Grid(bar.length, bar.cells, time.end, time.steps, tableau, bar.grading)
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """Itself: a joint fit of one."""
+        return (self,)
+
+    def place(self, index: int) -> Place:
+        """Where experiment `index` stands."""
+        return ()
 
     @cached_property
     def unknowns(self) -> tuple[tuple[Place, Unknown], ...]:
         """Every unknown with its place, in the order of the fields."""
         return tuple(_unknowns(self, ()))
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Several experiments with one set of unknowns; J is summed, `fit` is that of all."""
+
+    experiments: tuple[Experiment, ...]
+    fit: Fit = field(default_factory=Fit)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "experiments", tuple(self.experiments))
+
+    def place(self, index: int) -> Place:
+        """Where experiment `index` stands."""
+        return ("experiments", index)
+
+    @cached_property
+    def unknowns(self) -> tuple[tuple[Place, Unknown], ...]:
+        """Every unknown with its place, experiment after experiment."""
+        return tuple(
+            ((*self.place(i), *place), unknown)
+            for i, experiment in enumerate(self.experiments)
+            for place, unknown in experiment.unknowns
+        )
+
+
+Study = Experiment | Joint
+
+
+def sigma_given(study: Study) -> bool:
+    """Whether the readings have a standard deviation; all have one, or none."""
+    read = (s for e in study.experiments for s in e.sensors if s.present.any())
+    return any(sensor.sigma is not None for sensor in read)
 
 
 def _unknowns(part: Any, place: Place) -> Iterator[tuple[Place, Unknown]]:
@@ -166,15 +230,3 @@ def _unknowns(part: Any, place: Place) -> Iterator[tuple[Place, Unknown]]:
     elif is_dataclass(part):
         for f in fields(part):
             yield from _unknowns(getattr(part, f.name), (*place, f.name))
-
-
-def curves_of(experiment: Experiment) -> Iterator[tuple[Place, Curve, Array]]:
-    """Every curve of an experiment: its place, itself, and where it will be evaluated."""
-    x, t = experiment.grid.x, experiment.grid.stage_times
-    yield ("bar", "initial"), as_curve(experiment.bar.initial), x
-    yield ("material", "diffusivity"), as_curve(experiment.material.diffusivity), x
-    for index, source in enumerate(experiment.source):
-        yield ("source", index, "profile"), as_curve(source.profile), x
-        yield ("source", index, "history"), as_curve(source.history), t
-    yield ("left", "value"), as_curve(experiment.left.value), t
-    yield ("right", "value"), as_curve(experiment.right.value), t

@@ -5,6 +5,9 @@ the stage values of every step. They are kept as long as they fit the budget; be
 kept at the start of each block only, and a block's stage values are computed again when the adjoint
 sweep reaches it (one more solve per step).
 
+A tableau may have other rows for its first steps. Kernel calls never cross from those to the rest,
+so each gets one matrix A and its factors.
+
 Between kernel calls, at most `SLICE_SECONDS` apart, `pulse()` runs: it may report progress, and
 stops the march by raising.
 """
@@ -30,6 +33,7 @@ SECONDS_PER_ROW = 2e-8  # a generous price of one row of one stage in a kernel, 
 DIRECTIONS = 16  # tangents marched together
 
 Pulse = Callable[[], None]
+Factors = tuple[Array, ...]  # (stages, 3, N) for the first steps, and for the rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +77,17 @@ class LinearMarch:
         memory: int = MEMORY,
         pulse: Pulse = lambda: None,
     ) -> None:
-        self.A = tableau.A
+        self.stages = tableau.stages
         self.dt = dt
-        self._implicit = [dt * float(a) for a in np.diagonal(self.A)]
         self.steps = steps
+        self._start_steps = min(tableau.start_steps, steps)
+        self._A = (tableau.A_start, tableau.A)
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
         self._states = np.empty((0, 0, 0))
         self._checkpoints = np.empty((0, 0))
-        self._factors = np.empty((0, 3, 0))
+        self._factors: Factors = ()
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
@@ -101,7 +106,7 @@ class LinearMarch:
                 self._checkpoints[block] = u
                 self._advance(c, factors, first, last, u, self._states, readings)
         else:
-            scratch = np.empty((1, len(self.A), u.size), c.dtype)
+            scratch = np.empty((1, self.stages, u.size), c.dtype)
             self._advance(c, factors, 0, self.steps, u, scratch, readings)
         return readings
 
@@ -133,10 +138,11 @@ class LinearMarch:
                 self._advance(c, self._factors, first, last, u, self._states, ignored)
             for a, b in reversed(list(self._slices(first, last, n))):
                 self.pulse()
+                phase = self._phase(a)
                 kernels.adjoint(
                     transposed,
-                    factors_transposed,
-                    self.A,
+                    factors_transposed[phase],
+                    self._A[phase],
                     self.dt,
                     c.profiles,
                     c.histories,
@@ -164,13 +170,14 @@ class LinearMarch:
         u, u_dot = c.initial.copy(), d.initial.copy()
         readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
         slices = list(self._slices(0, self.steps, n * (1 + directions), CACHE))
-        states = np.empty((max(b - a for a, b in slices), len(self.A), n))
+        states = np.empty((max(b - a for a, b in slices), self.stages, n))
         for a, b in slices:
             self._advance(c, factors, a, b, u, states, readings)
+            phase = self._phase(a)
             kernels.tangent(
                 c.bands,
-                factors,
-                self.A,
+                factors[phase],
+                self._A[phase],
                 self.dt,
                 c.profiles,
                 c.histories,
@@ -189,7 +196,7 @@ class LinearMarch:
     def _advance(
         self,
         c: Coefficients,
-        factors: Array,
+        factors: Factors,
         first: int,
         last: int,
         u: Array,
@@ -199,10 +206,11 @@ class LinearMarch:
         one_row = states.shape[0] == 1
         for a, b in self._slices(first, last, u.size):
             self.pulse()
+            phase = self._phase(a)
             kernels.forward(
                 c.bands,
-                factors,
-                self.A,
+                factors[phase],
+                self._A[phase],
                 self.dt,
                 c.profiles,
                 c.histories,
@@ -214,23 +222,36 @@ class LinearMarch:
                 readings,
             )
 
-    def _factored(self, bands: Array) -> Array:
-        return np.array([kernels.factor(bands, step) for step in self._implicit])
+    def _factored(self, bands: Array) -> Factors:
+        return tuple(
+            np.array([kernels.factor(bands, self.dt * a) for a in np.diagonal(A)]) for A in self._A
+        )
 
-    def _factored_transposed(self, bands: Array) -> Array:
-        rows = zip(self._implicit, self._factors, strict=True)
-        return np.array([kernels.factor_transposed(bands, step, f) for step, f in rows])
+    def _factored_transposed(self, bands: Array) -> Factors:
+        return tuple(
+            np.array(
+                [
+                    kernels.factor_transposed(bands, self.dt * a, f)
+                    for a, f in zip(np.diagonal(A), factors, strict=True)
+                ]
+            )
+            for A, factors in zip(self._A, self._factors, strict=True)
+        )
+
+    def _phase(self, step: int) -> int:
+        """0 in the first steps, which have their own rows, 1 after."""
+        return int(step >= self._start_steps)
 
     def _reserve(self, n: int) -> None:
         blocks = list(self._blocks(n))
-        shape = (max(b - a for a, b in blocks), len(self.A), n)
+        shape = (max(b - a for a, b in blocks), self.stages, n)
         if self._states.shape != shape:
             self._states = np.empty(shape)
             self._checkpoints = np.empty((len(blocks), n))
 
     def _blocks(self, n: int) -> Iterator[tuple[int, int]]:
         """Runs of steps whose stage values fit the memory budget together."""
-        length = max(1, self.memory // (8 * n * len(self.A)))
+        length = max(1, self.memory // (8 * n * self.stages))
         rest = self.steps % length  # comes first: the last block is never computed again
         return chain(_ranges(0, rest, length), _ranges(rest, self.steps, length))
 
@@ -238,9 +259,11 @@ class LinearMarch:
         self, first: int, last: int, rows: int, memory: int = sys.maxsize
     ) -> Iterator[tuple[int, int]]:
         """Runs of steps short enough for one kernel call, their stage values within `memory`."""
-        rows_a_step = rows * len(self.A)
+        rows_a_step = rows * self.stages
         in_time = int(SLICE_SECONDS / (SECONDS_PER_ROW * rows_a_step))
-        return _ranges(first, last, max(1, min(in_time, memory // (8 * rows_a_step))))
+        length = max(1, min(in_time, memory // (8 * rows_a_step)))
+        change = min(max(first, self._start_steps), last)
+        return chain(_ranges(first, change, length), _ranges(change, last, length))
 
 
 def _ranges(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:

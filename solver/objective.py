@@ -1,218 +1,178 @@
-r"""The misfit J(theta), its gradient and Jacobian products: where the chain is composed.
+r"""The misfit J(theta) of a study, its gradient and its Jacobian products.
 
-    theta -> curves -> coefficients -> field at the read nodes -> readings y -> r = (y - d) / sigma
+With the readings y of every experiment (`solver.model`), weighted residuals r = (y - d) / sigma,
+the loss's s(r) and the penalties' p(theta),
 
-    J = r^T r,    dJ/dtheta = 2 (dy/dtheta)^T (r / sigma)
+    J = s^T s + p^T p,    dJ/dtheta = 2 (dy/dtheta)^T (s' s / sigma) + 2 (dp/dtheta)^T p,
 
-Every link has its tangent and its transpose next to it in its own module; here they are called in
-order, and in reverse order. All derivatives are exact for the discrete scheme.
+so J is a sum of squares of one stacked residual R(theta) = (s, p), whatever the loss and the prior.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from solver.assemble import Assembly
-from solver.curves import Unknown
 from solver.errors import TrialError
-from solver.experiment import Experiment
-from solver.integrators import TABLEAUX
+from solver.experiment import Experiment, Study
 from solver.kernels import Array
-from solver.march import DIRECTIONS, MEMORY, Coefficients, LinearMarch, Pulse
-from solver.observe import Observation, observe
+from solver.losses import HUBER, LOSSES, Shaped
+from solver.march import MEMORY, Pulse
+from solver.model import Model, no_pulse
+from solver.parameters import Parameters
+from solver.penalties import Penalty, curves_to_smooth, prior_of, smoothing_of
 from solver.validation import validate
 
 
-def no_pulse() -> None:
-    """The pulse of a march that nobody watches."""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """The unknowns of an experiment in the order of theta."""
-
-    unknowns: tuple[Unknown, ...]
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(u.name for u in self.unknowns)
-
-    @cached_property
-    def start(self) -> Array:
-        """Where the search starts, (p,)."""
-        return np.array([u.start for u in self.unknowns], dtype=np.float64)
-
-    @cached_property
-    def lower(self) -> Array:
-        """Lower bounds, (p,)."""
-        return np.array([u.lower for u in self.unknowns], dtype=np.float64)
-
-    @cached_property
-    def upper(self) -> Array:
-        """Upper bounds, (p,)."""
-        return np.array([u.upper for u in self.unknowns], dtype=np.float64)
-
-    @cached_property
-    def magnitudes(self) -> Array:
-        """Typical sizes, (p,): |start|, else the width of the bounds, else 1."""
-        width = self.upper - self.lower
-        return np.where(
-            self.start != 0.0, np.abs(self.start), np.where(np.isfinite(width), width, 1.0)
-        )
-
-    def sizes(self, theta: Array) -> Array:
-        """What a relative change is relative to, (p,): max(|theta|, |start|), never zero."""
-        sizes = np.maximum(np.abs(theta), np.abs(self.start))
-        return np.where(sizes > 0.0, sizes, self.magnitudes)
-
-    @cached_property
-    def logarithmic(self) -> Array:
-        """Which are searched for in the logarithm, (p,) bool."""
-        return np.array([u.scale == "log" for u in self.unknowns], dtype=bool)
-
-
 class Objective:
-    """One experiment's model and misfit, evaluated at parameter vectors theta (p,).
+    """All experiments' models and the misfit, evaluated at parameter vectors theta (p,).
 
-    Raises InvalidExperiment when the experiment makes no sense, and from every evaluation
-    TrialError where the model has no finite answer. `pulse` runs at least every 0.2 s of marching
-    and may raise to stop it. Holds buffers: one object serves one thread at a time.
+    Raises InvalidExperiment when the study makes no sense, and from every evaluation TrialError
+    where a model has no finite answer. `pulse` runs at least every 0.2 s of marching and may raise
+    to stop it. Holds buffers: one object serves one thread at a time.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        *,
-        observation: Observation | None = None,
-        pulse: Pulse = no_pulse,
-        memory: int = MEMORY,
-    ) -> None:
-        validate(experiment)
-        self.experiment = experiment
+    def __init__(self, study: Study, *, pulse: Pulse = no_pulse, memory: int = MEMORY) -> None:
+        validate(study)
+        self.study = study
         self.pulse = pulse
-        named = {u.name: u for _, u in reversed(experiment.unknowns)}
-        self.assembly = Assembly(experiment)
-        self.parameters = Parameters(tuple(named[name] for name in self.assembly.names))
-        self.observation = observation or observe(experiment)
-        self.data, self.weights = _data(experiment)
-        grid, states = experiment.grid, self.assembly.states
-        nodes = self.observation.nodes
-        self._marched = (nodes >= states.start) & (nodes < states.stop)
-        self._all_marched = bool(self._marched.all())
-        self._march = LinearMarch(
-            TABLEAUX[experiment.time.method],
-            grid.dt,
-            grid.steps,
-            nodes[self._marched] - states.start,
-            memory=memory,
-            pulse=pulse,
+        self.parameters = Parameters.of(study)
+        self.models = tuple(
+            Model(e, self.parameters, place=study.place(i), pulse=pulse, memory=memory)
+            for i, e in enumerate(study.experiments)
         )
+        ends = np.cumsum([0, *(model.observation.matrix.shape[0] for model in self.models)])
+        self._rows = [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        parts = [_data(experiment) for experiment in study.experiments]
+        self.data = np.concatenate([d for d, _ in parts])
+        self.weights = np.concatenate([w for _, w in parts])
+        self._loss = LOSSES[study.fit.loss]
+        self._threshold = HUBER if study.fit.threshold is None else study.fit.threshold
+        self.prior = prior_of(study, self.parameters)
+        self.knots = curves_to_smooth(study, self.parameters)
+        self.smooth({})
+
+    def smooth(self, weights: dict[str, float]) -> None:
+        """Hold the unknown curves smooth from now on, by these weights."""
+        self.smoothing = smoothing_of(self.knots, weights, self.study, self.parameters)
+
+    @property
+    def sensor_rows(self) -> list[slice]:
+        """The readings of each sensor, experiment after experiment."""
+        return [
+            slice(rows.start + s.start, rows.start + s.stop)
+            for rows, model in zip(self._rows, self.models, strict=True)
+            for s in model.observation.slices
+        ]
+
+    # --- the readings ---------------------------------------------------------------------------
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,); a complex theta passes through the same code (complex step)."""
-        values = self.assembly.values(theta)
-        readings = self._march.forward(self.assembly.coefficients(values))
-        return self._finite(self.observation.apply(self._field(values, readings)))
-
-    def residuals(self, theta: Array) -> Array:
-        """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
-        return (self.predict(theta) - self.data) * self.weights
-
-    def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
-        """r (M,) and R = dr/dtheta (M, p), by one tangent march for up to `DIRECTIONS` unknowns."""
-        y, jacobian = self._push_forward_in_chunks(theta, np.eye(theta.size))
-        return (y - self.data) * self.weights, jacobian * self.weights[:, None]
-
-    def value(self, theta: Array) -> float:
-        """J = r^T r."""
-        return self._sum_of_squares(self.residuals(theta))
-
-    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        """J and dJ/dtheta (p,), by one forward and one adjoint march."""
-        values = self.assembly.values(theta)
-        coefficients = self.assembly.coefficients(values)
-        readings = self._march.forward(coefficients, keep=True)
-        y = self._finite(self.observation.apply(self._field(values, readings)))
-        r = (y - self.data) * self.weights
-        J = self._sum_of_squares(r)
-        return J, self._pull_back(theta, coefficients, 2.0 * r * self.weights)
+        return np.concatenate([model.predict(theta) for model in self.models])
 
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
-        rows = directions.reshape(theta.size, -1).T
-        y_dot = self._push_forward_in_chunks(theta, rows)[1]
+        y_dot = self._push_forward(theta, directions.reshape(theta.size, -1).T)[1]
         return y_dot.reshape(-1, *directions.shape[1:])
 
     def vjp(self, theta: Array, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
-        coefficients = self.assembly.coefficients(self.assembly.values(theta))
-        self._march.forward(coefficients, keep=True)
-        return self._pull_back(theta, coefficients, readings_bar)
+        theta_bar = np.zeros(theta.size)
+        for model, rows in zip(self.models, self._rows, strict=True):
+            theta_bar += model.pull_back(model.forward(theta)[1], readings_bar[rows])
+        return theta_bar
 
     def jacobian(self, theta: Array) -> Array:
         """dy/dtheta (M, p), by tangent marches."""
         return self.jvp(theta, np.eye(theta.size))
 
-    def _push_forward_in_chunks(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        """Readings y (M,) and their derivatives (M, q) along `directions` (q, p)."""
-        starts = range(0, directions.shape[0], DIRECTIONS)
-        parts = [self._push_forward(theta, directions[j : j + DIRECTIONS]) for j in starts]
-        if not parts:
-            return self.predict(theta), np.zeros((self.data.size, 0))
-        return parts[0][0], np.hstack([y_dot for _, y_dot in parts])
+    def weighted(self, y: Array) -> Array:
+        """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
+        return (y - self.data) * self.weights
+
+    def shaped(self, y: Array) -> Shaped:
+        """The residuals as the loss counts them."""
+        return self._loss(self.weighted(y), self._threshold)
+
+    # --- the misfit -----------------------------------------------------------------------------
+
+    def value(self, theta: Array) -> float:
+        """J."""
+        return self._sum_of_squares(self.residuals(theta))
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """J and dJ/dtheta (p,), by one forward and one adjoint march of every experiment."""
+        gradient, squares = np.zeros(theta.size), [np.zeros(0)]
+        for model, rows in zip(self.models, self._rows, strict=True):
+            y, trace = model.forward(theta)
+            r = (y - self.data[rows]) * self.weights[rows]
+            shaped = self._loss(r, self._threshold)
+            self._sum_of_squares(shaped.s)
+            bar = 2.0 * shaped.s * shaped.slope * self.weights[rows]
+            gradient += model.pull_back(trace, bar)
+            squares.append(shaped.s)
+        for penalty in self._penalties:
+            p = penalty.residuals(theta)
+            gradient += 2.0 * (penalty.jacobian(theta).T @ p)
+            squares.append(p)
+        return self._sum_of_squares(np.concatenate(squares)), gradient
+
+    def terms(self, theta: Array) -> dict[str, float]:
+        """What J is made of."""
+        return {
+            "data": self._sum_of_squares(self.shaped(self.predict(theta)).s),
+            "prior": self._sum_of_squares(self.prior.residuals(theta)),
+            "smoothing": self._sum_of_squares(self.smoothing.residuals(theta)),
+        }
+
+    def residuals(self, theta: Array) -> Array:
+        """The stacked residual R (M + penalties,); J is the sum of its squares."""
+        y = self.predict(theta)
+        return np.concatenate([self.shaped(y).s, *(p.residuals(theta) for p in self._penalties)])
+
+    def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
+        """R and dR/dtheta (M + penalties, p), by tangent marches."""
+        y, y_dot = self._push_forward(theta, np.eye(theta.size))
+        shaped = self.shaped(y)
+        residuals = [shaped.s, *(p.residuals(theta) for p in self._penalties)]
+        jacobian = y_dot * (shaped.slope * self.weights)[:, None]
+        rows = [p.jacobian(theta).toarray() for p in self._penalties if p.t.size]
+        return np.concatenate(residuals), np.vstack([jacobian, *rows]) if rows else jacobian
+
+    def push(self, theta: Array, direction: Array) -> Array:
+        """dR/dtheta times `direction` (p,)."""
+        y, y_dot = self._push_forward(theta, direction[None, :])
+        s_dot = self.shaped(y).slope * self.weights * y_dot[:, 0]
+        rows = [p.jacobian(theta) @ direction for p in self._penalties]
+        return np.concatenate([s_dot, *rows])
+
+    def pull(self, theta: Array, residuals_bar: Array) -> Array:
+        """(dR/dtheta)^T times `residuals_bar` (M + penalties,)."""
+        M = self.data.size
+        slope = self.shaped(self.predict(theta)).slope
+        theta_bar = self.vjp(theta, residuals_bar[:M] * slope * self.weights)
+        rest = residuals_bar[M:]
+        for penalty in self._penalties:
+            here, rest = rest[: penalty.t.size], rest[penalty.t.size :]
+            theta_bar += penalty.jacobian(theta).T @ here
+        return theta_bar
+
+    @property
+    def _penalties(self) -> tuple[Penalty, Penalty]:
+        return self.prior, self.smoothing
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        values = self.assembly.values(theta)
-        values_dot = self.assembly.values_dot(theta, directions)
-        q = directions.shape[0]
-        marched, marched_dot = self._march.tangent(
-            self.assembly.coefficients(values), self.assembly.coefficients_dot(values_dot, q)
-        )
-        field, field_dot = self._field(values, marched), marched_dot
-        if not self._all_marched:
-            field_dot = np.zeros((q, *field.shape))
-            field_dot[:, :, self._marched] = marched_dot
-            self.assembly.set_pinned(values_dot, field_dot, self.observation.nodes)
-        y, y_dot = self.observation.apply(field), self.observation.apply(field_dot)
-        return self._finite(y), self._finite(y_dot)
+        parts = [model.push_forward(theta, directions) for model in self.models]
+        return np.concatenate([y for y, _ in parts]), np.vstack([y_dot for _, y_dot in parts])
 
-    def _pull_back(self, theta: Array, coefficients: Coefficients, readings_bar: Array) -> Array:
-        field_bar = self.observation.transpose(readings_bar)
-        bar = self._march.adjoint(
-            coefficients,
-            np.ascontiguousarray(field_bar[:, self._marched]),
-            profiles=self.assembly.wants_profiles,
-            histories=self.assembly.wants_histories,
-        )
-        values_bar = self.assembly.values_bar(bar)
-        if not self._all_marched:
-            self.assembly.pinned_bar(values_bar, field_bar, self.observation.nodes)
-        return self._finite(self.assembly.theta_bar(theta, values_bar))
-
-    def _field(self, values: dict[tuple[str | int, ...], Array], readings: Array) -> Array:
-        """The field at the read nodes (m + 1, Q): marched ones and pinned ones."""
-        readings = readings + self.assembly.reference
-        if self._all_marched:
-            return readings
-        dtype = np.result_type(readings, *values.values())
-        field = np.zeros((readings.shape[0], self.observation.nodes.size), dtype)
-        field[:, self._marched] = readings
-        self.assembly.set_pinned(values, field, self.observation.nodes)
-        return field
-
-    def _sum_of_squares(self, r: Array) -> float:
+    def _sum_of_squares(self, r: Any) -> float:
         with np.errstate(over="ignore"):
-            return float(self._finite(r @ r))
-
-    def _finite(self, array: Array) -> Array:
-        if not np.isfinite(array).all():
-            detail = "computed temperatures, their misfit or a derivative are not finite numbers"
-            raise TrialError((), "not_finite", detail)
-        return array
+            J = float(r @ r)
+        if not np.isfinite(J):
+            raise TrialError((), "not_finite", "the misfit is not a finite number")
+        return J
 
 
 def _data(experiment: Experiment) -> tuple[Array, Array]:

@@ -15,7 +15,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_array
 
-from solver.experiment import ON_STEP, Experiment, Grid, Sensor
+from solver.experiment import Experiment, Sensor
+from solver.grid import ON_STEP, Grid
+from solver.interpolation import locate
 from solver.kernels import Array
 
 
@@ -57,8 +59,8 @@ def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
 
 def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> Observation:
     """The observation of the points (x, t)."""
-    node, node_weight = _between(x / grid.dx, grid.cells)
-    step, step_weight = _between(t / grid.dt, grid.steps)
+    node, node_weight = _between(grid.x, x)
+    step, step_weight = _between(grid.t, t)
     corners = [
         (node + right, step + late, _share(node_weight, right) * _share(step_weight, late))
         for right in (0, 1)
@@ -89,12 +91,11 @@ def _points(sensor: Sensor, grid: Grid, missing: bool) -> tuple[Array, Array]:
     return np.full(times.shape, sensor.x), times
 
 
-def _between(position: Array, count: int) -> tuple[Array, Array]:
-    """The interval below each position, and how far into it, snapped to grid points."""
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) <= ON_STEP, nearest, position)
-    below = np.clip(np.floor(position), 0, count - 1).astype(np.int64)
-    return below, position - below
+def _between(points: Array, s: Array) -> tuple[Array, Array]:
+    """The interval below each of `s`, and how far into it, snapped to grid points."""
+    below, into = locate(points, s)
+    into = np.where(into <= ON_STEP, 0.0, np.where(into >= 1.0 - ON_STEP, 1.0, into))
+    return below, into
 
 
 def _share(weight: Array, upper: int) -> Array:

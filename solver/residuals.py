@@ -37,7 +37,7 @@ def diagnose(residuals: Array) -> SensorResiduals:
     power = float(centred @ centred)
     if count < 4 or power == 0.0:
         return SensorResiduals(count, rms, float("nan"), float("nan"))
-    rho = _autocorrelation(centred)
+    rho = _autocorrelation_of(centred)
     pairs = rho[: 2 * (count // 2)].reshape(-1, 2).sum(axis=1)
     ends = np.flatnonzero(pairs <= 0.0)
     total = 2.0 * pairs[: ends[0] if ends.size else pairs.size].sum() - 1.0
@@ -45,8 +45,13 @@ def diagnose(residuals: Array) -> SensorResiduals:
     return SensorResiduals(count, rms, float(rho[1]), float(effective))
 
 
-def _autocorrelation(centred: Array) -> Array:
+def _autocorrelation_of(centred: Array) -> Array:
     """rho_0 .. rho_{M-1}, by the fast Fourier transform, padded so that no lag wraps around."""
     spectrum = np.abs(np.fft.rfft(centred, 2 * centred.size)) ** 2
     covariance = np.fft.irfft(spectrum)[: centred.size]
     return np.asarray(covariance / covariance[0])
+
+
+def autocorrelation(residuals: Array) -> Array:
+    """rho_0 .. rho_{M-1} of residuals (M,) about zero, where a right model's lie."""
+    return _autocorrelation_of(residuals) if np.any(residuals) else np.zeros(residuals.size)

@@ -1,72 +1,118 @@
-"""The model as functions of an experiment: readings, field, misfit and derivative products.
+"""The model as functions of a study: readings, field, misfit and derivative products.
 
-Parameter values are given by name in `at`; what is left out keeps its start value. Each call builds
-the model anew; to evaluate many points, hold an `Objective`.
+Parameter values are given by name in `at`, a list for a curve; what is left out keeps its start
+value. Cells and steps that were left out are chosen. Each call builds the model anew; to evaluate
+many points, hold an `Objective`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from solver.check import Certificate, ErrorCurve, away_from_optimum, certify, error_curve
 from solver.errors import InvalidExperiment, Problem
-from solver.experiment import Experiment
+from solver.experiment import Experiment, Study
 from solver.kernels import Array
 from solver.march import Pulse
-from solver.objective import Objective, no_pulse
+from solver.model import Model, no_pulse
+from solver.objective import Objective
 from solver.observe import interpolation, observe
+from solver.parameters import Parameters
+from solver.resolution import with_grid
 from solver.validation import LARGEST, validate, validate_for_data
 
-Values = Mapping[str, float]
+Values = Mapping[str, float | Sequence[float]]
+Named = dict[str, float | list[float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Computed readings, sensor after sensor, of the study on the grid that was used."""
+
+    study: Study
+    readings: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Field:
     """Temperatures (times, places) of the whole bar."""
 
+    experiment: Experiment
     x: Array
     t: Array
     temperatures: Array
 
 
-def starts(experiment: Experiment) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """J and its gradient by name, of the study on the grid that was used."""
+
+    study: Study
+    objective: float
+    gradient: Named
+
+
+def starts(study: Study) -> Named:
     """The start value of every unknown, by name."""
-    return {unknown.name: unknown.start for _, unknown in experiment.unknowns}
+    parameters = Parameters.of(study)
+    return parameters.named(parameters.start)
 
 
-def theta_at(objective: Objective, at: Values | None) -> Array:
+def theta_at(parameters: Parameters, at: Values | None) -> Array:
     """The parameter vector with the values of `at`, start values elsewhere.
 
     Raises InvalidExperiment for a name that is no unknown, or a value out of range.
     """
-    return _vector(objective, at or {}, "at", objective.parameters.start)
+    return _vector(parameters, at or {}, "at", parameters.start)
 
 
-def _vector(objective: Objective, named: Values, argument: str, otherwise: Array) -> Array:
-    values = dict(zip(objective.parameters.names, map(float, otherwise), strict=True))
-    for name in named:
-        if name not in values:
-            detail = f"{name!r} is not an unknown of the document; those are {', '.join(values)}"
+def _vector(parameters: Parameters, named: Values, argument: str, otherwise: Array) -> Array:
+    vector = otherwise.copy()
+    for name, value in named.items():
+        if name not in parameters.where:
+            known = ", ".join(parameters.names)
+            detail = f"{name!r} is not an unknown of the document; those are {known}"
             raise InvalidExperiment(Problem((argument, name), "unknown_parameter", detail))
-    vector = np.array(list((values | dict(named)).values()), dtype=np.float64)
+        where, given = parameters.where[name], np.atleast_1d(np.asarray(value, np.float64))
+        if given.size not in (1, where.stop - where.start):
+            detail = f"{given.size} values for a curve of {where.stop - where.start}"
+            raise InvalidExperiment(Problem((argument, name), "length_mismatch", detail))
+        vector[where] = given
     if not np.all(np.abs(vector) <= LARGEST):
         detail = f"values must be finite numbers within +-{LARGEST:g}"
         raise InvalidExperiment(Problem((argument,), "out_of_range", detail))
     return vector
 
 
+def _settled(study: Study, at: Values | None, pulse: Pulse) -> tuple[Study, Parameters, Array]:
+    """The study on a grid, its parameters, and theta."""
+    parameters = Parameters.of(study)
+    theta = theta_at(parameters, at)
+    return with_grid(study, theta, pulse=pulse), parameters, theta
+
+
+def run(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Simulation:
+    """Temperatures at every sensor's times (or every step), and the grid they were found on."""
+    validate(study)
+    study, parameters, theta = _settled(study, at, pulse)
+    readings: list[Array] = []
+    for index, experiment in enumerate(study.experiments):
+        observation = observe(experiment, missing=True)
+        place = study.place(index)
+        model = Model(experiment, parameters, observation=observation, place=place, pulse=pulse)
+        y = model.predict(theta)
+        readings += [y[s] for s in observation.slices]
+    return Simulation(study, tuple(readings))
+
+
 def simulate(
-    experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse
+    study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse
 ) -> tuple[Array, ...]:
     """Temperatures at every sensor's times (or every step), sensor by sensor."""
-    validate(experiment)
-    observation = observe(experiment, missing=True)
-    objective = Objective(experiment, observation=observation, pulse=pulse)
-    readings = objective.predict(theta_at(objective, at))
-    return tuple(readings[s] for s in observation.slices)
+    return run(study, at, pulse=pulse).readings
 
 
 def simulate_field(
@@ -74,70 +120,81 @@ def simulate_field(
 ) -> Field:
     """Temperatures at every node and step."""
     validate(experiment)
+    study, parameters, theta = _settled(experiment, at, pulse)
+    experiment = study.experiments[0]
     grid = experiment.grid
     x, t = np.tile(grid.x, grid.t.size), np.repeat(grid.t, grid.x.size)
-    objective = Objective(experiment, observation=interpolation(grid, x, t, ()), pulse=pulse)
-    field = objective.predict(theta_at(objective, at)).reshape(grid.t.size, grid.x.size)
-    return Field(grid.x, grid.t, field)
+    observation = interpolation(grid, x, t, ())
+    y = Model(experiment, parameters, observation=observation, pulse=pulse).predict(theta)
+    return Field(experiment, grid.x, grid.t, y.reshape(grid.t.size, grid.x.size))
+
+
+def slope(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Slope:
+    """The misfit J and its gradient by name, by one forward and one adjoint march."""
+    validate_for_data(study)
+    study, parameters, theta = _settled(study, at, pulse)
+    J, gradient = Objective(study, pulse=pulse).value_and_gradient(theta)
+    return Slope(study, J, parameters.named(gradient))
 
 
 def value_and_gradient(
-    experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse
-) -> tuple[float, dict[str, float]]:
-    """The misfit J and its gradient by name, by one forward and one adjoint march."""
-    validate_for_data(experiment)
-    objective = Objective(experiment, pulse=pulse)
-    J, gradient = objective.value_and_gradient(theta_at(objective, at))
-    return J, dict(zip(objective.parameters.names, map(float, gradient), strict=True))
+    study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse
+) -> tuple[float, Named]:
+    """J and its gradient by name."""
+    found = slope(study, at, pulse=pulse)
+    return found.objective, found.gradient
 
 
-def jacobian(experiment: Experiment, at: Values | None = None) -> Array:
+def jacobian(study: Study, at: Values | None = None) -> Array:
     """d readings / d parameters, (readings, parameters), of the readings that are there."""
-    validate_for_data(experiment)
-    objective = Objective(experiment)
-    return objective.jacobian(theta_at(objective, at))
+    validate_for_data(study)
+    study, _, theta = _settled(study, at, no_pulse)
+    return Objective(study).jacobian(theta)
 
 
-def jvp(experiment: Experiment, direction: Values, at: Values | None = None) -> Array:
+def jvp(study: Study, direction: Values, at: Values | None = None) -> Array:
     """The derivative of the readings along `direction`, (readings,)."""
-    objective = Objective(experiment)
-    v = _vector(objective, direction, "direction", np.zeros(len(objective.parameters.names)))
-    return objective.jvp(theta_at(objective, at), v)
+    validate(study)
+    study, parameters, theta = _settled(study, at, no_pulse)
+    v = _vector(parameters, direction, "direction", np.zeros(parameters.size))
+    return Objective(study).jvp(theta, v)
 
 
-def vjp(experiment: Experiment, readings_bar: Array, at: Values | None = None) -> dict[str, float]:
+def vjp(study: Study, readings_bar: Array, at: Values | None = None) -> Named:
     """The Jacobian's transpose times `readings_bar` (readings,), by name."""
-    objective = Objective(experiment)
+    validate(study)
+    study, parameters, theta = _settled(study, at, no_pulse)
+    objective = Objective(study)
     readings_bar = np.asarray(readings_bar, np.float64)
     if readings_bar.shape != objective.data.shape:
         detail = f"{readings_bar.shape} cotangents for {objective.data.shape} readings"
         raise InvalidExperiment(Problem(("readings_bar",), "length_mismatch", detail))
-    bar = objective.vjp(theta_at(objective, at), readings_bar)
-    return dict(zip(objective.parameters.names, map(float, bar), strict=True))
+    return parameters.named(objective.vjp(theta, readings_bar))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Check:
     """The proof of the gradient at one point, with the finite-difference error curve."""
 
-    values: dict[str, float]
+    study: Study
+    values: Named
     objective: float
-    gradient: dict[str, float]
+    gradient: Named
     certificate: Certificate
     curve: ErrorCurve
 
 
-def check(experiment: Experiment, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Check:
+def check(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Check:
     """Prove the gradient at `at`, by default at the start values."""
-    validate_for_data(experiment)
-    objective = Objective(experiment, pulse=pulse)
-    theta = theta_at(objective, at)
+    validate_for_data(study)
+    study, parameters, theta = _settled(study, at, pulse)
+    objective = Objective(study, pulse=pulse)
     J, gradient = objective.value_and_gradient(theta)
-    names = objective.parameters.names
     return Check(
-        values=dict(zip(names, map(float, theta), strict=True)),
+        study=study,
+        values=parameters.named(theta),
         objective=J,
-        gradient=dict(zip(names, map(float, gradient), strict=True)),
+        gradient=parameters.named(gradient),
         certificate=certify(objective, [away_from_optimum(objective, theta)]),
         curve=error_curve(objective, theta, gradient),
     )

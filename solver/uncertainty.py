@@ -1,10 +1,16 @@
 r"""How well the data determine what was found.
 
-Near the estimate the readings are linear in theta, so with R = diag(1/sigma) dy/dtheta the
-covariance is ``s^2 (R^T R)^-1``; s^2 is 1 where sigma is given, else ``J / (M - p)``, and the
-interval takes Student's t with M - p degrees of freedom. All of it comes from one singular value
-decomposition of R with its columns scaled by max(|theta|, |start|): singular value i is then the
-inverse of the relative standard error along right vector i, which gives the verdict.
+Near the estimate the readings are linear in theta. With R = diag(1/sigma) dy/dtheta, and the rows of
+priors and smoothing below it, the formal covariance is ``s^2 (R^T R)^-1``: s^2 is 1 where sigma is
+given, else ``|r|^2 / (M - tr H)`` with the effective number of parameters tr H (p, where nothing is
+held smooth). Formal errors take the residuals for independent; they are widened by the correlation
+that the residuals show (`solver.correlation`), and intervals take Student's t with the degrees of
+freedom that are left. Under Huber's loss the residuals are psi(r) / mean(psi').
+
+The verdict takes one singular value decomposition of R with its columns scaled by max(|theta|,
+|start|): singular value i is the inverse of the relative standard error along right vector i. Curves
+are no numbers one can name: their columns are projected out of R first, as far as what holds them
+smooth lets them go, and with nothing but curves unknown the verdict is on their bands.
 
 Reference: Seber & Wild, Nonlinear Regression (1989), sections 2.1 and 3.4.
 """
@@ -17,7 +23,8 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from solver.advice import Sensitivity, advise
-from solver.experiment import Experiment
+from solver.correlation import Fault, Linearisation, faulty_sensor, widen
+from solver.experiment import sigma_given
 from solver.kernels import Array
 from solver.objective import Objective
 
@@ -43,90 +50,135 @@ class Identifiability:
     advice: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Uncertainty:
     """Standard errors (p,), intervals (p, 2) and covariance (p, p); NaN where there is none.
 
-    reasons: for each parameter why it has no interval, or None. sigma: the standard deviation of a
-    reading estimated from the residuals, or None where it was given.
+    formal_errors and formal_intervals: those of independent residuals; inflation: how much wider
+    the others are. quantile (p,): Student's t for the degrees of freedom that are left.
+    reasons: for each component why it has no interval, or None. sigma: the standard deviation of a
+    reading estimated from the residuals, or None where it was given. effective_sample_sizes: of
+    each sensor, for the slow part of its residuals. fit: the linearisation that all this rests on,
+    of the components that are `free` (p,) of a bound.
     """
 
     standard_errors: Array
     intervals: Array
     covariance: Array
     correlation: Array
+    formal_errors: Array
+    formal_intervals: Array
+    inflation: Array
+    quantile: Array
     reasons: tuple[str | None, ...]
     sigma: float | None
-    degrees_of_freedom: int
+    degrees_of_freedom: float
+    effective_sample_sizes: Array
+    fault: Fault | None
+    fit: Linearisation
+    free: Array
     identifiability: Identifiability
+
+    def shift(self, errors: Array) -> Array:
+        """How far the estimate is off where the weighted readings are off by `errors`, (p,)."""
+        shift = np.zeros(self.free.size)
+        shift[self.free] = -self.fit.root @ (self.fit.basis[: errors.size].T @ errors)
+        return shift
 
 
 def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Uncertainty:
     """Uncertainties and verdict at an estimate; intervals only where the search has `arrived`."""
     objective.pulse()
-    p = objective.parameters
-    r, R = objective.residuals_and_jacobian(theta)
-    sizes = p.sizes(theta)
-    freedom = r.size - theta.size
-    given = _sigma_given(objective.experiment)
-    s, quantile = _noise(float(r @ r), freedom, given)
+    p, given = objective.parameters, sigma_given(objective.study)
+    r, R = _pseudo_residuals(objective, theta)
     held = (theta <= p.lower) | (theta >= p.upper)
-    unit, null = _covariance(R[:, ~held])
+    root, basis, null = _factor(R[:, ~held])
+    M = objective.data.size
+    freedom = M - float(np.sum(basis[:M] ** 2))
+    s2 = _variance(r[:M], freedom, given)
+    known = np.isfinite(s2)
+    fit = Linearisation(
+        residuals=r,
+        basis=basis,
+        root=root,
+        slices=tuple(objective.sensor_rows),
+        variance=s2 if known else 1.0,
+        freedom=np.inf if given else max(freedom, 1.0),
+    )
+    wide = widen(fit)
     covariance = np.full((theta.size, theta.size), np.nan)
-    covariance[np.ix_(~held, ~held)] = unit
+    covariance[np.ix_(~held, ~held)] = wide.covariance
     lost = np.zeros(theta.size, bool)
     lost[~held] = null
-    reasons = _reasons(theta, objective, lost, known_noise=np.isfinite(s), arrived=arrived)
-    missing = np.array([reason is not None for reason in reasons])
+    reasons = _reasons(theta, objective, lost, known_noise=known, arrived=arrived)
+    missing = np.array([reason is not None for reason in reasons], bool)
     covariance[missing, :] = covariance[:, missing] = np.nan
-    spread = np.sqrt(np.diagonal(covariance))  # standard errors for s = 1: s may be zero
-    errors = s * spread
+    errors = np.sqrt(np.diagonal(covariance))
+    inflation, quantile = np.full(theta.size, np.nan), np.full(theta.size, np.nan)
+    inflation[~held], quantile[~held] = wide.inflation, _quantile(wide.degrees_of_freedom)
     intervals = _intervals(theta, errors, quantile, p.logarithmic)
+    formal, plain = errors / inflation, _quantile(np.full(theta.size, fit.freedom))
     endless = ~missing & ~np.isfinite(intervals).all(axis=1)
-    reasons = tuple(TOO_WIDE if endless[j] else reason for j, reason in enumerate(reasons))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = covariance / np.outer(errors, errors)
     return Uncertainty(
         standard_errors=errors,
         intervals=intervals,
-        covariance=s**2 * covariance,
-        correlation=covariance / np.outer(spread, spread),
-        reasons=reasons,
-        sigma=None if given or not np.isfinite(s) else s,
+        covariance=covariance,
+        correlation=correlation,
+        formal_errors=formal,
+        formal_intervals=_intervals(theta, formal, plain, p.logarithmic),
+        inflation=inflation,
+        quantile=quantile,
+        reasons=tuple(TOO_WIDE if endless[j] else reason for j, reason in enumerate(reasons)),
+        sigma=None if given or not known else float(np.sqrt(s2)),
         degrees_of_freedom=freedom,
-        identifiability=_identifiability(Sensitivity(objective, theta, R * sizes, s)),
+        effective_sample_sizes=wide.effective_sample_sizes,
+        fault=faulty_sensor(fit),
+        fit=fit,
+        free=~held,
+        identifiability=_identifiability(objective, theta, R, float(np.sqrt(s2)), errors),
     )
 
 
-def _noise(J: float, freedom: int, given: bool) -> tuple[float, float]:
-    """Standard deviation s of a weighted residual (NaN: unknown), and the interval's quantile."""
-    tail = 0.5 + CONFIDENCE / 2
+def _pseudo_residuals(objective: Objective, theta: Array) -> tuple[Array, Array]:
+    """Weighted residuals, under Huber's loss psi / mean(psi'), penalties below, and Jacobian."""
+    r, R = objective.residuals_and_jacobian(theta)
+    M = objective.data.size
+    shaped = objective.shaped(objective.predict(theta))
+    r, R = r.copy(), R.copy()
+    R[:M] /= shaped.slope[:, None]
+    r[:M] = shaped.psi / max(float(np.mean(shaped.psi_slope)), 1.0 / M)
+    return r, R
+
+
+def _variance(r: Array, freedom: float, given: bool) -> float:
+    """Variance s^2 of a weighted residual; NaN where there is nothing to tell it from."""
     if given:
-        return 1.0, float(ndtri(tail))
-    if freedom > 0:
-        return float(np.sqrt(J / freedom)), float(stdtrit(freedom, tail))
-    return float("nan"), float("nan")
+        return 1.0
+    return float(r @ r / freedom) if freedom > 1e-6 * r.size else float("nan")
 
 
-def _sigma_given(experiment: Experiment) -> bool:
-    return any(sensor.sigma is not None for sensor in experiment.sensors if sensor.present.any())
+def _factor(R: Array) -> tuple[Array, Array, Array]:
+    """root (p, k) with ``root root^T = (R^T R)^-1``, R root, and which columns have no variance.
 
-
-def _covariance(R: Array) -> tuple[Array, Array]:
-    """(R^T R)^-1 on the directions that the data see, and which columns lie in the others.
-
-    What is seen is judged on columns of unit length, whatever the parameters' sizes.
+    On the directions that the data see; that is judged on columns of unit length, whatever the
+    parameters' sizes.
     """
     norms = np.linalg.norm(R, axis=0)
     lengths = np.where(norms > 0.0, norms, 1.0)
-    values, vectors, seen = _directions(R / lengths)
-    inverse = vectors[seen].T / values[seen] / lengths[:, None]
-    blind = np.linalg.norm(vectors[~seen], axis=0) > 1e-6
-    return inverse @ inverse.T, blind
+    left, values, vectors = np.linalg.svd(R / lengths, full_matrices=False)
+    seen = values > RANK_TOLERANCE * values.max(initial=0.0)
+    root = vectors[seen].T / values[seen] / lengths[:, None]
+    unseen = 1.0 - np.sum(vectors[seen] ** 2, axis=0)
+    return root, left[:, seen], unseen > 1e-12
 
 
-def _directions(unit: Array) -> tuple[Array, Array, Array]:
-    """Singular values, right vectors, and which of them move readings at all."""
-    _, values, vectors = np.linalg.svd(unit, full_matrices=False)
-    return values, vectors, values > RANK_TOLERANCE * values.max(initial=0.0)
+def _quantile(freedom: Array) -> Array:
+    """Student's t, or the normal distribution's where the freedom is infinite."""
+    tail = 0.5 + CONFIDENCE / 2
+    finite = np.where(np.isfinite(freedom), freedom, 1.0)
+    return np.where(np.isfinite(freedom), stdtrit(finite, tail), ndtri(tail))
 
 
 def _reasons(
@@ -150,7 +202,7 @@ def _reasons(
     return tuple(out)
 
 
-def _intervals(theta: Array, errors: Array, quantile: float, logarithmic: Array) -> Array:
+def _intervals(theta: Array, errors: Array, quantile: Array, logarithmic: Array) -> Array:
     """Symmetric about the estimate, in the logarithm where the search was."""
     half = quantile * errors
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -160,16 +212,26 @@ def _intervals(theta: Array, errors: Array, quantile: float, logarithmic: Array)
     return np.stack([lower, upper], axis=1)
 
 
-def _identifiability(sensitivity: Sensitivity) -> Identifiability:
-    S = sensitivity.S
+def _identifiability(
+    objective: Objective, theta: Array, R: Array, s: float, errors: Array
+) -> Identifiability:
+    scalar = objective.parameters.scalar
+    if not scalar.any():
+        return _curves_verdict(objective, theta, errors)
+    columns = R * objective.parameters.sizes(theta)
+    S = columns[: objective.data.size, scalar]
+    if not scalar.all():
+        S = np.vstack([S, np.zeros((columns.shape[0] - S.shape[0], S.shape[1]))])
+        Q = np.linalg.svd(columns[:, ~scalar], full_matrices=False)[0]
+        S = S - Q @ (Q.T @ S)
+    sensitivity = Sensitivity(objective, theta, S, s)
     lengths = np.linalg.norm(S, axis=0)
-    seen = bool(_directions(S / np.where(lengths > 0.0, lengths, 1.0))[2].all())
+    unit = np.linalg.svd(S / np.where(lengths > 0.0, lengths, 1.0), compute_uv=False)
+    seen = bool((unit > RANK_TOLERANCE * unit.max(initial=0.0)).all())
     _, values, vectors = np.linalg.svd(S, full_matrices=False)
-    worst = float(sensitivity.s / values[-1]) if seen else np.inf
-    verdict = "not-identifiable"  # also where worst is NaN, because the noise is not known
-    if worst <= NOT_IDENTIFIABLE:
-        verdict = "weak" if worst > WEAK else "determined"
+    worst = float(s / values[-1]) if seen else np.inf
     direction = vectors[-1] * np.sign(vectors[-1][np.argmax(np.abs(vectors[-1]))])
+    verdict = _verdict(worst)
     if verdict == "determined":
         advice = "The data determine every unknown."
     elif np.isnan(worst):
@@ -182,4 +244,30 @@ def _identifiability(sensitivity: Sensitivity) -> Identifiability:
         weakest_direction=dict(zip(sensitivity.names, map(float, direction), strict=True)),
         relative_standard_error=worst,
         advice=advice,
+    )
+
+
+def _verdict(worst: float) -> str:
+    if worst <= NOT_IDENTIFIABLE:
+        return "weak" if worst > WEAK else "determined"
+    return "not-identifiable"  # also where worst is NaN, because the noise is not known
+
+
+def _curves_verdict(objective: Objective, theta: Array, errors: Array) -> Identifiability:
+    """Each curve counts as a whole: the rms of its standard errors over its largest value."""
+    p = objective.parameters
+    sizes = p.sizes(theta)
+    relative = {
+        name: float(np.sqrt(np.mean((errors[where] / sizes[where]) ** 2)))
+        for name, where in p.where.items()
+    }
+    name = max(relative, key=lambda n: relative[n] if np.isfinite(relative[n]) else np.inf)
+    worst = relative[name]
+    said = f"{name} is known to {100 * worst:.2g} % of its largest value, held smooth as it is."
+    return Identifiability(
+        verdict=_verdict(worst),
+        condition_number=float("nan"),
+        weakest_direction={n: float(n == name) for n in relative},
+        relative_standard_error=worst,
+        advice=said if np.isfinite(worst) else "The readings leave a part of the curve open.",
     )

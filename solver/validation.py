@@ -1,4 +1,4 @@
-"""Does an experiment make sense? Every check names the place, says what is wrong and what to do.
+"""Does a study make sense? Every check names the place, says what is wrong and what to do.
 
 Checks of meaning only: shapes and types are the caller's (the document's schema, or Python).
 All problems of a stage are collected; a later stage runs when the earlier ones found nothing,
@@ -8,74 +8,185 @@ because it needs what they ask for (no law can be evaluated on a bar without len
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from solver.curves import Curve, Expression, Table, Unknown, resolve, unknown_fields
+from solver.curve_checks import LARGEST, SMALLEST, curve_problems
+from solver.curves import Table, Unknown
 from solver.errors import InvalidExperiment, Place, Problem
-from solver.experiment import ON_STEP, Experiment, Sensor, curves_of
+from solver.experiment import Experiment, Fit, Material, Sensor, Study
+from solver.grid import ON_STEP, TOWARDS, Grading
 from solver.integrators import TABLEAUX
-from solver.kernels import Array
+from solver.losses import LOSSES
+from solver.sampling import samples_of
 
-FORMS = ("nondivergence",)
-LOSSES = ("squared",)
+FORMS = ("nondivergence", "divergence")
 SCALES = ("linear", "log")
-SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
+STEEPEST = 1e4  # ratio of the widest to the narrowest cell of a graded grid
+MOST_STARTS = 100
+DRAFT = 8  # cells or steps for the checks of a study whose grid is not chosen yet
 
 
-def validate(experiment: Experiment) -> None:
+def validate(study: Study) -> None:
     """Raise InvalidExperiment with every problem found."""
-    for stage in (_grid, _unknowns, _sensors, _curves):
-        problems = list(stage(experiment))
-        if problems:
-            raise InvalidExperiment(*problems)
+    _stop_on(p for i, e in enumerate(study.experiments) for p in _within(study.place(i), _grid(e)))
+    _stop_on(_fit(study.fit))
+    _stop_on(_unknowns(study))
+    drafts = [draft(experiment) for experiment in study.experiments]
+    _stop_on(p for i, e in enumerate(drafts) for p in _within(study.place(i), _sensors(e)))
+    starts = {unknown.name: unknown.start for _, unknown in study.unknowns}
+    _stop_on(
+        p for i, e in enumerate(drafts) for p in _within(study.place(i), curve_problems(e, starts))
+    )
+    _stop_on(_names(study, drafts))
 
 
-def validate_for_data(experiment: Experiment) -> None:
+def draft(experiment: Experiment) -> Experiment:
+    """The experiment on some grid, where none is chosen yet."""
+    bar, time = experiment.bar, experiment.time
+    if bar.cells is not None and time.steps is not None:
+        return experiment
+    return replace(
+        experiment,
+        bar=replace(bar, cells=bar.cells or DRAFT),
+        time=replace(time, steps=time.steps or DRAFT, method=time.scheme),
+    )
+
+
+def validate_for_data(study: Study) -> None:
     """`validate`, and that there is something unknown and at least one reading to compare with."""
-    validate(experiment)
-    if not experiment.unknowns:
+    validate(study)
+    if not study.unknowns:
         detail = 'no Number is unknown: put {"unknown": NAME, "start": s} in its place'
         raise InvalidExperiment(Problem((), "nothing_unknown", detail))
-    if not any(sensor.present.any() for sensor in experiment.sensors):
+    read = [
+        (index, number, sensor.sigma is None)
+        for index, experiment in enumerate(study.experiments)
+        for number, sensor in enumerate(experiment.sensors)
+        if sensor.present.any()
+    ]
+    if not read:
         detail = "no sensor has a reading: there is nothing to compare with"
         raise InvalidExperiment(Problem(("sensors",), "no_readings", detail))
-    rows = [(i, s.sigma is None) for i, s in enumerate(experiment.sensors) if s.present.any()]
-    if len({without for _, without in rows}) > 1:
-        index = next(i for i, without in rows if without)
+    if len({without for *_, without in read}) > 1:
+        index, number = next((i, n) for i, n, without in read if without)
         detail = "some sensors have a sigma and this one has none: give it to all or to none"
-        raise InvalidExperiment(Problem(("sensors", index, "sigma"), "mixed_sigma", detail))
+        place = (*study.place(index), "sensors", number, "sigma")
+        raise InvalidExperiment(Problem(place, "mixed_sigma", detail))
+    if study.fit.loss == "huber" and study.fit.threshold is None and read[0][2]:
+        detail = (
+            "Huber's loss needs to know which residual is large: give the sensors a sigma, "
+            "or a threshold here in K"
+        )
+        raise InvalidExperiment(Problem(("fit", "threshold"), "missing", detail))
 
 
-def validate_for_fit(experiment: Experiment) -> None:
+def validate_for_fit(study: Study) -> None:
     """`validate_for_data`, and that there are enough readings for the unknowns."""
-    validate_for_data(experiment)
-    count = len({unknown.name for _, unknown in experiment.unknowns})
-    readings = sum(int(sensor.present.sum()) for sensor in experiment.sensors)
+    validate_for_data(study)
+    named = {unknown.name: unknown for _, unknown in study.unknowns}
+    held = {name for name in study.fit.prior} | set(_tables(study))
+    count = sum(u.size for name, u in named.items() if name not in held)
+    readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
     if readings < count:
         detail = f"{readings} readings cannot determine {count} unknowns: add readings, or fix some"
         raise InvalidExperiment(Problem(("sensors",), "too_few_readings", detail))
+
+
+def _stop_on(problems: Iterator[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise InvalidExperiment(*found)
+
+
+def _within(place: Place, problems: Iterator[Problem]) -> Iterator[Problem]:
+    for p in problems:
+        yield Problem((*place, *p.place), p.code, p.detail)
 
 
 def _grid(experiment: Experiment) -> Iterator[Problem]:
     bar, time = experiment.bar, experiment.time
     yield from _in_range(("bar", "length"), bar.length, "the bar's length in m")
     yield from _in_range(("time", "end"), time.end, "the end of the run in s")
-    if bar.cells < 2:
+    if bar.cells is not None and bar.cells < 2:
         yield Problem(("bar", "cells"), "too_small", f"at least 2 cells, not {bar.cells}")
-    if time.steps < 1:
+    if time.steps is not None and time.steps < 1:
         yield Problem(("time", "steps"), "too_small", f"at least 1 step, not {time.steps}")
-    yield from _one_of(("time", "method"), time.method, tuple(TABLEAUX))
-    yield from _one_of(("material", "form"), experiment.material.form, FORMS)
-    yield from _one_of(("fit", "loss"), experiment.fit.loss, LOSSES)
-    if experiment.fit.max_iterations < 1:
+    yield from _one_of(("time", "method"), time.scheme, tuple(TABLEAUX))
+    yield from _grading(bar.grading)
+    yield from _material(experiment.material)
+
+
+def _grading(grading: Grading | None) -> Iterator[Problem]:
+    if grading is not None:
+        yield from _one_of(("bar", "grading", "towards"), grading.towards, TOWARDS)
+        if not 1.0 <= grading.ratio <= STEEPEST:
+            detail = f"the widest cell is 1 to {STEEPEST:g} times the narrowest"
+            yield Problem(("bar", "grading", "ratio"), "out_of_range", detail)
+
+
+def _material(material: Material) -> Iterator[Problem]:
+    here: Place = ("material",)
+    pair = (material.conductivity is not None, material.heat_capacity is not None)
+    if material.form is not None:
+        yield from _one_of((*here, "form"), material.form, FORMS)
+    if material.diffusivity is not None and any(pair):
+        detail = "give a diffusivity, or a conductivity with a heat capacity, not both"
+        yield Problem((*here, "diffusivity"), "contradiction", detail)
+    elif material.diffusivity is None and not all(pair):
+        missing = "diffusivity" if not any(pair) else "heat_capacity" if pair[0] else "conductivity"
+        detail = "matter has a diffusivity, or a conductivity with a heat capacity"
+        yield Problem((*here, missing), "missing", detail)
+    elif all(pair) and material.form == "nondivergence":
+        detail = "a conductivity stands in the divergence form: leave the form out"
+        yield Problem((*here, "form"), "contradiction", detail)
+
+
+def _fit(fit: Fit) -> Iterator[Problem]:
+    yield from _one_of(("fit", "loss"), fit.loss, tuple(LOSSES))
+    if fit.max_iterations < 1:
         yield Problem(("fit", "max_iterations"), "too_small", "at least 1 iteration")
+    if not 1 <= fit.starts <= MOST_STARTS:
+        yield Problem(("fit", "starts"), "out_of_range", f"1 to {MOST_STARTS} starts")
+    if fit.threshold is not None and not SMALLEST <= fit.threshold <= LARGEST:
+        yield Problem(("fit", "threshold"), "out_of_range", "a threshold is positive")
+    for name, prior in fit.prior.items():
+        if not SMALLEST <= prior.sd <= LARGEST:
+            detail = f"a standard deviation is positive, not {prior.sd:g}"
+            yield Problem(("fit", "prior", name, "sd"), "out_of_range", detail)
+        if not abs(prior.mean) <= LARGEST:
+            yield Problem(("fit", "prior", name, "mean"), "out_of_range", "a mean is finite")
+    for name, smoothing in fit.smoothing.items():
+        if smoothing.order not in (1, 2):
+            detail = "differences of order 1 or 2"
+            yield Problem(("fit", "smoothing", name, "order"), "out_of_range", detail)
+        if smoothing.weight is not None and not 0.0 <= smoothing.weight <= LARGEST:
+            detail = "a weight is not negative; leave it out to have it chosen"
+            yield Problem(("fit", "smoothing", name, "weight"), "out_of_range", detail)
 
 
-def _unknowns(experiment: Experiment) -> Iterator[Problem]:
+def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
+    """Whether what `fit` says of unknowns is said of unknowns that there are."""
+    names, curves = [unknown.name for _, unknown in study.unknowns], _tables(study)
+    for key, known, kind in (("prior", names, "unknown"), ("smoothing", curves, "unknown curve")):
+        for name in getattr(study.fit, key):
+            if name not in known:
+                detail = f"{ascii(name)[:66]} is no {kind}; there are: {', '.join(known) or 'none'}"
+                yield Problem(("fit", key, name), "unknown_parameter", detail)
+
+
+def _tables(study: Study) -> list[str]:
+    """The names of the unknown curves that stand in tables."""
+    samples = (s for e in study.experiments for s in samples_of(draft(e)))
+    values = [s.curve.values for s in samples if isinstance(s.curve, Table)]
+    return list(dict.fromkeys(v.name for v in values if isinstance(v, Unknown)))
+
+
+def _unknowns(study: Study) -> Iterator[Problem]:
     seen: dict[str, Unknown] = {}
-    for place, unknown in experiment.unknowns:
+    for place, unknown in study.unknowns:
         yield from _unknown(place, unknown)
         first = seen.setdefault(unknown.name, unknown)
         if first != unknown:
@@ -87,15 +198,22 @@ def _unknown(place: Place, unknown: Unknown) -> Iterator[Problem]:
     yield from _one_of((*place, "scale"), unknown.scale, SCALES)
     if not unknown.name or len(unknown.name) > 64 or not unknown.name.isprintable():
         yield Problem((*place, "unknown"), "bad_name", "a name has 1 to 64 printable characters")
-    if not abs(unknown.start) <= LARGEST:
+    start = np.atleast_1d(np.asarray(unknown.start, np.float64))
+    if start.size == 0:
+        yield Problem((*place, "start"), "empty", "a curve has at least one start value")
+        return
+    if not (np.abs(start) <= LARGEST).all():
         yield Problem((*place, "start"), "out_of_range", f"the start lies within +-{LARGEST:g}")
     if not unknown.lower < unknown.upper:
         detail = f"lower {unknown.lower:g} is not below upper {unknown.upper:g}"
         yield Problem((*place, "lower"), "bounds_reversed", detail)
-    elif not unknown.lower <= unknown.start <= unknown.upper:
-        detail = f"start {unknown.start:g} is outside [{unknown.lower:g}, {unknown.upper:g}]"
+        return
+    outside = np.flatnonzero(~((unknown.lower <= start) & (start <= unknown.upper)))
+    if outside.size:
+        value = start[outside[0]]
+        detail = f"start {value:g} is outside [{unknown.lower:g}, {unknown.upper:g}]"
         yield Problem((*place, "start"), "start_outside_bounds", detail)
-    if unknown.scale == "log" and unknown.start <= 0:
+    if unknown.scale == "log" and not (start > 0).all():
         yield Problem((*place, "start"), "not_positive", 'scale "log" needs a start above 0')
 
 
@@ -122,7 +240,7 @@ def _times(place: Place, sensor: Sensor, experiment: Experiment) -> Iterator[Pro
     if times.size == 0:
         yield Problem((*place, "times"), "empty", "at least one time, or leave the key out")
         return
-    slack = ON_STEP * end / experiment.time.steps
+    slack = ON_STEP * end / (experiment.time.steps or DRAFT)
     backward = np.flatnonzero(~(np.diff(times) > 0))
     if backward.size:
         k = int(backward[0]) + 1
@@ -168,85 +286,6 @@ def _sigma(place: Place, sensor: Sensor) -> Iterator[Problem]:
             "leave out a reading that has none by making its temperature null"
         )
         yield Problem(where, "sigma_not_positive", detail)
-
-
-def _curves(experiment: Experiment) -> Iterator[Problem]:
-    starts = {unknown.name: unknown.start for _, unknown in experiment.unknowns}
-    for place, curve, s in curves_of(experiment):
-        if isinstance(curve, Table) and (problems := list(_table(place, curve, s))):
-            yield from problems
-            continue
-        variable = "t" if place[-1] in ("history", "value") else "x"
-        if isinstance(curve, Expression) and curve.variable != variable:
-            detail = f"a formula of {variable} stands here, not of {curve.variable}"
-            yield Problem(place, "wrong_variable", detail)
-            continue
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = resolve(curve, starts).value(s)
-        wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
-        if wild.size:
-            k = int(wild[0])
-            detail = (
-                f"the value at {s[k]:g} is {values[k]:g}; it must be finite, within +-{LARGEST:g}"
-            )
-            yield Problem(place, "not_finite", detail)
-        elif place == ("material", "diffusivity"):
-            yield from _positive(place, curve, s, values)
-
-
-def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
-    axis = "times" if s.size and place[-1] in ("history", "value") else "x"
-    if table.points.size != table.values.size or table.points.size < 2:
-        detail = f"{table.points.size} {axis} but {table.values.size} values; at least 2 of each"
-        yield Problem((*place, "values"), "length_mismatch", detail)
-        return
-    backward = np.flatnonzero(~(np.diff(table.points) > 0))
-    if backward.size:
-        k = int(backward[0]) + 1
-        detail = f"{axis} must increase: {table.points[k]:g} follows {table.points[k - 1]:g}"
-        yield Problem((*place, axis, k), f"{axis}_not_increasing", detail)
-    slack = ON_STEP * (s[-1] - s[0])
-    if table.points[0] > s[0] + slack or table.points[-1] < s[-1] - slack:
-        detail = (
-            f"covers [{table.points[0]:g}, {table.points[-1]:g}] but the run needs "
-            f"[{s[0]:g}, {s[-1]:g}]"
-        )
-        yield Problem((*place, axis), "not_covered", detail)
-    wild = np.flatnonzero(~(np.abs(table.values) <= LARGEST))
-    if wild.size:
-        detail = f"values must be finite, within +-{LARGEST:g}"
-        yield Problem((*place, "values", int(wild[0])), "not_finite", detail)
-
-
-def _positive(place: Place, law: Curve, x: Array, kappa: Array) -> Iterator[Problem]:
-    k = int(np.argmin(kappa))
-    if kappa[k] >= SMALLEST:
-        return
-    detail = f"the diffusivity at the start values is {kappa[k]:g} m^2/s at x = {x[k]:g} m; "
-    if _never_positive(law, x[k : k + 1]):
-        yield Problem(
-            place,
-            "diffusivity_never_positive",
-            detail + "no value within the bounds makes it positive there: widen the bounds",
-        )
-    else:
-        yield Problem(
-            place,
-            "diffusivity_not_positive",
-            detail + "it must be positive everywhere on the bar: choose other start values",
-        )
-
-
-def _never_positive(law: Curve, x: Array) -> bool:
-    """Whether no corner of the bounds gives a positive value at `x`."""
-    best = {}
-    for name, unknown in unknown_fields(law).items():
-        start = {u.name: u.start for u in unknown_fields(law).values()}
-        slope = float(resolve(law, start).partials(x)[name][0])
-        bound = unknown.upper if slope > 0 else unknown.lower
-        best[unknown.name] = bound if slope != 0 else unknown.start
-    with np.errstate(invalid="ignore"):
-        return bool(resolve(law, best).value(x)[0] <= 0)
 
 
 def _in_range(place: Place, value: float, what: str) -> Iterator[Problem]:

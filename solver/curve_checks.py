@@ -1,0 +1,166 @@
+"""Do the curves of an experiment make sense: do they cover the run, are they finite, positive?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from solver.curves import INTERPOLATIONS, Curve, Expression, Table, Unknown, resolve, slots
+from solver.errors import Place, Problem
+from solver.experiment import Experiment
+from solver.grid import ON_STEP
+from solver.kernels import Array
+from solver.laws import Layers, Polynomial
+from solver.sampling import RATE, Sample, samples_of
+from solver.values import POSITIVE
+
+SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
+SERIES = ("history", "value", "ambient")  # the keys under which a series in time stands
+LAWS = ("diffusivity", "conductivity", "heat_capacity")
+
+
+def curve_problems(experiment: Experiment, starts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Every problem of every curve, with the unknowns at `starts`."""
+    for sample in samples_of(experiment):
+        shape = list(_shape(sample, experiment))
+        yield from shape
+        if not shape:
+            yield from _values(sample, starts)
+
+
+def _shape(sample: Sample, experiment: Experiment) -> Iterator[Problem]:
+    match sample.curve:
+        case Table() as table:
+            yield from _table(sample.place, table, sample.sampling.points)
+        case Layers() as layers:
+            yield from _layers(sample.place, layers, experiment.bar.length)
+        case Polynomial() as polynomial if not _count(polynomial.coefficients):
+            here = (*sample.place, "coefficients")
+            yield Problem(here, "empty", "a polynomial has at least one coefficient")
+        case Expression(variable=variable) if variable != _variable(sample.place):
+            detail = f"a formula of {_variable(sample.place)} stands here, not of {variable}"
+            yield Problem(sample.place, "wrong_variable", detail)
+
+
+def _variable(place: Place) -> str:
+    return "t" if place[-1] in SERIES else "x"
+
+
+def _axis(place: Place) -> str:
+    """What a table's points are called in the document."""
+    return "points" if place[-1] in LAWS else "times" if place[-1] in SERIES else "x"
+
+
+def _count(values: Any) -> int:
+    return values.size if isinstance(values, np.ndarray | Unknown) else len(values)
+
+
+def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
+    axis = _axis(place)
+    if table.interpolation not in INTERPOLATIONS:
+        detail = f"{ascii(table.interpolation)[:66]} is not one of {', '.join(INTERPOLATIONS)}"
+        yield Problem((*place, "interpolation"), "not_available", detail)
+    count = _count(table.values)
+    if table.points.size != count or count < 2:
+        detail = f"{table.points.size} {axis} but {count} values; at least 2 of each"
+        yield Problem((*place, "values"), "length_mismatch", detail)
+        return
+    yield from _increasing((*place, axis), table.points, axis)
+    slack = ON_STEP * (s[-1] - s[0])
+    if table.points[0] > s[0] + slack or table.points[-1] < s[-1] - slack:
+        detail = (
+            f"covers [{table.points[0]:g}, {table.points[-1]:g}] but the run needs "
+            f"[{s[0]:g}, {s[-1]:g}]"
+        )
+        yield Problem((*place, axis), "not_covered", detail)
+    if isinstance(table.values, np.ndarray):
+        wild = np.flatnonzero(~(np.abs(table.values) <= LARGEST))
+        if wild.size:
+            detail = f"values must be finite, within +-{LARGEST:g}"
+            yield Problem((*place, "values", int(wild[0])), "not_finite", detail)
+
+
+def _layers(place: Place, layers: Layers, length: float) -> Iterator[Problem]:
+    edges, count = layers.edges, _count(layers.values)
+    if count < 1 or edges.size not in (count - 1, count + 1):
+        detail = (
+            f"{count} values but {edges.size} edges: give the {max(count - 1, 0)} edges between "
+            f"the layers, or all {count + 1} with the bar's ends"
+        )
+        yield Problem((*place, "edges"), "length_mismatch", detail)
+        return
+    yield from _increasing((*place, "edges"), edges, "edges")
+    slack = ON_STEP * length
+    if edges.size > count and not (abs(edges[0]) <= slack and abs(edges[-1] - length) <= slack):
+        detail = f"the outermost edges are the bar's ends, 0 and {length:g} m"
+        yield Problem((*place, "edges"), "not_covered", detail)
+    elif not ((layers.inner > 0.0) & (layers.inner < length)).all():
+        detail = f"edges between layers lie inside the bar, between 0 and {length:g} m"
+        yield Problem((*place, "edges"), "edge_outside", detail)
+
+
+def _increasing(place: Place, points: Array, what: str) -> Iterator[Problem]:
+    backward = np.flatnonzero(~(np.diff(points) > 0))
+    if backward.size:
+        k = int(backward[0]) + 1
+        detail = f"{what} must increase: {points[k]:g} follows {points[k - 1]:g}"
+        yield Problem((*place, k), f"{what}_not_increasing", detail)
+
+
+def _values(sample: Sample, starts: Mapping[str, Any]) -> Iterator[Problem]:
+    place, sampling = sample.place, sample.sampling
+    curve = resolve(sample.curve, starts)
+    s = sampling.points
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        values = curve.value(s)
+    wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
+    if wild.size:
+        k = int(wild[0])
+        detail = f"the value at {s[k]:g} is {values[k]:g}; it must be finite, within +-{LARGEST:g}"
+        yield Problem(place, "not_finite", detail)
+    elif place in POSITIVE:
+        yield from _positive(sample, curve, values)
+    elif (place == RATE or place[-1] == "coefficient") and values[0] < 0.0:
+        detail = f"it must not be negative, not {values[0]:g}: heat flows from warm to cold"
+        yield Problem(place, "negative", detail)
+
+
+def _positive(sample: Sample, curve: Curve, values: Array) -> Iterator[Problem]:
+    place, x = sample.place, sample.sampling.points
+    name, unit = POSITIVE[place]
+    if isinstance(curve, Layers):  # a layer may lie between two nodes
+        values, x = np.asarray(curve.values), np.append(0.0, curve.inner)
+    k = int(np.argmin(values))
+    if values[k] >= SMALLEST:
+        return
+    detail = f"the {name} at the start values is {values[k]:g} {unit} at x = {x[k]:g} m; "
+    if _never_positive(sample.curve, x[k : k + 1]):
+        yield Problem(
+            place,
+            f"{place[-1]}_never_positive",
+            detail + "no value within the bounds makes it positive there: widen the bounds",
+        )
+    else:
+        yield Problem(
+            place,
+            f"{place[-1]}_not_positive",
+            detail + "it must be positive everywhere on the bar: choose other start values",
+        )
+
+
+def _never_positive(law: Curve, x: Array) -> bool:
+    """Whether no corner of the bounds gives a positive value at `x`."""
+    found = list(slots(law))
+    if any(slot.unknown.listed or slot.index is not None for slot in found):
+        return all(slot.unknown.upper <= 0.0 for slot in found)
+    start = {slot.unknown.name: slot.unknown.start for slot in found}
+    partials = resolve(law, start).partials(x)
+    best: dict[str, Any] = {}
+    for slot in found:
+        slope, unknown = float(partials[slot.field][0]), slot.unknown
+        bound = unknown.upper if slope > 0 else unknown.lower
+        best[unknown.name] = bound if slope != 0 else unknown.start
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(resolve(law, best).value(x)[0] <= 0)

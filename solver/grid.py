@@ -1,0 +1,90 @@
+"""The grid: nodes and the volumes around them, steps and the stages within them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from solver.integrators import Tableau
+from solver.kernels import Array
+
+ON_STEP = 1e-9  # a time or place this close to a grid point, in steps or cells, is on it
+TOWARDS = ("left", "right", "both")
+
+
+@dataclass(frozen=True)
+class Grading:
+    """Cells refined towards an end: each wider than the one before by the same factor.
+
+    towards: left, right, or both. ratio: the widest cell over the narrowest.
+    """
+
+    towards: str
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Nodes of `cells` cells on [0, length] and `steps` equal steps on [0, end]."""
+
+    length: float
+    cells: int
+    end: float
+    steps: int
+    tableau: Tableau
+    grading: Grading | None = None
+
+    @property
+    def dt(self) -> float:
+        """Time step in s."""
+        return self.end / self.steps
+
+    @cached_property
+    def x(self) -> Array:
+        """Nodes, shape (cells + 1,)."""
+        if self.grading is None:
+            return np.linspace(0.0, self.length, self.cells + 1)
+        widths = self._widths(self.grading)
+        nodes = np.concatenate([[0.0], np.cumsum(widths)]) * (self.length / widths.sum())
+        nodes[-1] = self.length
+        return nodes
+
+    @cached_property
+    def dx(self) -> Array:
+        """Widths of the cells, (cells,); all the very same where the grid is not graded."""
+        if self.grading is None:
+            return np.full(self.cells, self.length / self.cells)
+        return np.diff(self.x)
+
+    @cached_property
+    def volumes(self) -> Array:
+        """Length of bar that belongs to each node, (cells + 1,): half a cell on either side."""
+        halves = 0.5 * self.dx
+        return np.concatenate([halves, [0.0]]) + np.concatenate([[0.0], halves])
+
+    @cached_property
+    def faces(self) -> Array:
+        """The volumes' borders, (cells + 2,)."""
+        return np.concatenate([[0.0], 0.5 * (self.x[1:] + self.x[:-1]), [self.length]])
+
+    @cached_property
+    def t(self) -> Array:
+        """Steps, shape (steps + 1,)."""
+        return np.linspace(0.0, self.end, self.steps + 1)
+
+    @cached_property
+    def stage_times(self) -> Array:
+        """t = 0 and then every stage of every step, shape (1 + steps stages,)."""
+        stages = np.arange(self.steps)[:, None] + self.tableau.stage_offsets(self.steps)
+        return np.concatenate([[0.0], (stages * self.dt).ravel()])
+
+    def _widths(self, grading: Grading) -> Array:
+        """Relative widths of the cells."""
+        place = np.linspace(0.0, 1.0, self.cells)  # 0 where the narrowest cell lies
+        if grading.towards == "right":
+            place = place[::-1]
+        elif grading.towards == "both":
+            place = 1.0 - np.abs(2.0 * place - 1.0)
+        return np.asarray(grading.ratio**place)

@@ -1,0 +1,80 @@
+"""What all searches have in common: the variables they see, their report and their end.
+
+Searches see internal variables z: ``log theta`` where the user asked for a log scale, else theta
+over its typical size, so that a document converges as it stands, whatever its units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from solver.kernels import Array
+from solver.objective import Objective
+
+STATUSES = {
+    "converged": "",
+    "max_iterations": (
+        "The search stopped at its limit of iterations: raise fit.max_iterations, or start nearer."
+    ),
+    "stalled": (
+        "No further reduction was found although the gradient is not zero: try other start values "
+        "or bounds, and look at the identifiability verdict."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One accepted point of a search: its number, J, the norm of J's gradient by z, and theta."""
+
+    number: int
+    objective: float
+    gradient_norm: float
+    theta: Array
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a search ended, why (a key of `STATUSES`), and the way there."""
+
+    theta: Array
+    status: str
+    method: str
+    history: tuple[Iteration, ...]
+
+
+Report = Callable[[Iteration], None]
+Method = Callable[[Objective, Array, int, Report], Search]  # from a start theta, in so many steps
+
+
+class Scaling:
+    """The map between the user's theta and the internal z, and its slope."""
+
+    def __init__(self, objective: Objective) -> None:
+        p = objective.parameters
+        self._log = p.logarithmic
+        self._size = p.magnitudes
+        self._bounds = p.lower, p.upper
+        self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
+
+    def to_z(self, theta: Array) -> Array:
+        """Internal variables; a lower bound at or below 0 is minus infinity in the logarithm."""
+        positive = np.where(self._log, np.maximum(theta, 0.0), 1.0)
+        with np.errstate(divide="ignore"):
+            return np.where(self._log, np.log(positive), theta / self._size)
+
+    def to_theta(self, z: Array) -> Array:
+        """The user's parameters."""
+        theta = z * self._size
+        with np.errstate(over="ignore"):
+            theta[self._log] = np.exp(z[self._log])
+        # A bound met in z is met in theta, to the last bit.
+        theta = np.where(z <= self.lower, self._bounds[0], theta)
+        return np.where(z >= self.upper, self._bounds[1], theta)
+
+    def slope(self, theta: Array) -> Array:
+        """d theta / d z."""
+        return np.where(self._log, theta, self._size)

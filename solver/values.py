@@ -1,0 +1,148 @@
+r"""From theta to the values of every curve on the grid, and back.
+
+Wherever an unknown stands, the derivative of its curve is a column (or, of a list, a matrix) that
+the curve itself gives; tangent and transpose are products with it,
+
+    value_dot = sum_j (d value / d theta_j) theta_dot_j,
+    theta_bar_j += (d value / d theta_j)^T value_bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from solver.curves import Slot, resolve, slots
+from solver.errors import Place, TrialError
+from solver.experiment import Experiment
+from solver.kernels import Array
+from solver.parameters import Parameters
+from solver.sampling import (
+    CONDUCTIVITY,
+    DIFFUSIVITY,
+    HEAT_CAPACITY,
+    AtPoints,
+    Sample,
+    samples_of,
+)
+
+Values = Mapping[Place, Array]  # the values of every curve, by its place
+POSITIVE = {
+    DIFFUSIVITY: ("diffusivity", "m^2/s"),
+    CONDUCTIVITY: ("conductivity", "W/m/K"),
+    HEAT_CAPACITY: ("heat capacity", "J/m^3/K"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    """A curve with unknowns: where they stand in it, and in theta."""
+
+    sample: Sample
+    slots: tuple[tuple[Slot, slice], ...]
+
+    def at(self, theta: Array) -> Any:
+        """The curve with values in the place of its unknowns."""
+        values = {
+            slot.unknown.name: theta[where] if slot.unknown.listed else theta[where][0]
+            for slot, where in self.slots
+        }
+        return resolve(self.sample.curve, values)
+
+
+class CurveValues:
+    """The map theta -> values for one experiment; what does not depend on theta is kept."""
+
+    def __init__(self, experiment: Experiment, parameters: Parameters) -> None:
+        self.felt = np.zeros(parameters.size, bool)  # which components of theta stand here
+        self.known: dict[Place, Array] = {}
+        self._open: dict[Place, _Open] = {}
+        for sample in samples_of(experiment):
+            found = tuple((s, parameters.where[s.unknown.name]) for s in slots(sample.curve))
+            for _, where in found:
+                self.felt[where] = True
+            if found:
+                self._open[sample.place] = _Open(sample, found)
+            else:
+                self.known[sample.place] = sample.sampling.value(sample.curve)
+
+    def unknown(self, place: Place | None) -> bool:
+        """Whether an unknown stands in the curve at `place`."""
+        return place in self._open
+
+    def at(self, theta: Array) -> dict[Place, Array]:
+        """Every curve on its grid points; raises TrialError where a law is not positive."""
+        values = dict(self.known)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for place, part in self._open.items():
+                curve, sampling = part.at(theta), part.sample.sampling
+                values[place] = sampling.value(curve)
+                if not np.isfinite(values[place]).all():
+                    raise TrialError(place, "not_finite", "its values are not finite numbers")
+                if place in POSITIVE:
+                    _require_positive(place, curve, sampling.points, values[place])
+        return values
+
+    def one(self, place: Place, theta: Array) -> Array:
+        """The curve at `place` alone."""
+        if place in self.known:
+            return self.known[place]
+        part = self._open[place]
+        return part.sample.sampling.value(part.at(theta))
+
+    def dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
+        """Derivatives (q, points) of the curves along `directions` (q, p)."""
+        return {
+            place: sum(_product(matrix, directions[:, where]) for where, matrix in columns)
+            for place, columns in self._columns(theta)
+        }
+
+    def bar(self, theta: Array, values_bar: Values) -> Array:
+        """The cotangent of theta (p,) from those of the curves."""
+        theta_bar = np.zeros(self.felt.size)
+        for place, columns in self._columns(theta):
+            for where, matrix in columns:
+                theta_bar[where] += matrix.T @ values_bar[place]
+        return theta_bar
+
+    def zeros(self) -> dict[Place, Array]:
+        """A cotangent of nothing, for the curves that hold unknowns."""
+        return {place: np.zeros(part.sample.sampling.size) for place, part in self._open.items()}
+
+    def _columns(self, theta: Array) -> Iterator[tuple[Place, list[tuple[slice, Any]]]]:
+        """For every curve with unknowns: (components of theta, d curve / d them)."""
+        for place, part in self._open.items():
+            partials = part.sample.sampling.partials(part.at(theta))
+            columns = [(w, column(partials[slot.field], slot)) for slot, w in part.slots]
+            yield place, columns
+
+
+def column(partial: Any, slot: Slot) -> Any:
+    """The derivative by one slot: (points,) of a number, (points, list) of a list."""
+    if slot.index is None:
+        return partial
+    one = partial[:, [slot.index]]
+    return np.ravel(one if isinstance(one, np.ndarray) else one.toarray())
+
+
+def _product(matrix: Any, directions: Array) -> Any:
+    """(points,) or (points, k) times `directions` (q, k), shape (q, points)."""
+    if matrix.ndim == 1:
+        return np.multiply.outer(directions[:, 0], matrix)
+    return (matrix @ directions.T).T
+
+
+def _require_positive(place: Place, curve: Any, nodes: Array, sampled: Array) -> None:
+    """A property of matter is positive at every node, and so is what is made of it."""
+    name, unit = POSITIVE[place]
+    for values, x in ((AtPoints(nodes).value(curve), nodes), (sampled, nodes[: sampled.size])):
+        k = int(np.argmin(values.real))
+        if not values.real[k] > 0.0:
+            detail = (
+                f"the {name} is {values.real[k]:g} {unit} at x = {x[k]:g} m; "
+                "it must be positive everywhere on the bar"
+            )
+            raise TrialError(place, f"{place[-1]}_not_positive", detail)
