@@ -17,6 +17,7 @@ CANDIDATES = 24  # places along the bar at which a further sensor is considered
 APART = 0.1  # of the bar's length between it and every present sensor
 MOST_TIMES, MOST_UNKNOWNS = 200, 30  # in the comparison of places
 WORTH_SAYING = 0.9  # of the present relative standard error
+STILL_OPEN = 3.0  # relative standard error that is no help, whatever it was before
 NO_PLACE = "No further sensor would change that much: heat the bar differently, or fix one of them."
 
 
@@ -65,7 +66,7 @@ def advise(sensitivity: Sensitivity, direction: Array, worst: float) -> str:
     elif np.isfinite(worst):
         error = worst * sensitivity.sizes[leader]
         said = (
-            f"{names[leader]} is hardly told from 0 by these readings: its standard error is "
+            f"{names[leader]} is hardly determined by these readings: its standard error is "
             f"{error:.2g}, {100 * worst:.2g} % of it."
         )
     else:
@@ -100,7 +101,7 @@ def _further_sensor(sensitivity: Sensitivity, worst: float) -> str:
         return "Read more sensors, or fix some of the unknowns."
     read = [s.x for s in models[0].experiment.sensors if s.present.any()]
     place, after = _best_place(sensitivity, np.array(read))
-    if not after < WORTH_SAYING * worst:
+    if not after < min(WORTH_SAYING * worst, STILL_OPEN):
         return NO_PLACE
     where = "further along the bar " if place > max(read) else ""
     said = (

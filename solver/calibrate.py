@@ -29,7 +29,7 @@ from solver.remarks import (
 )
 from solver.residuals import SensorResiduals, diagnose
 from solver.resolution import is_chosen
-from solver.scaling import STATUSES, Iteration, Report
+from solver.scaling import ARRIVED, STATUSES, Iteration, Report
 from solver.search import require_method
 from solver.smoothing import Choice
 from solver.uncertainty import Uncertainty, quantify
@@ -95,7 +95,7 @@ def calibrate(
     certificate, note = _certificate(objective, start, theta)
     predicted = objective.predict(theta)
     residuals = tuple(diagnose((predicted - objective.data)[s]) for s in objective.sensor_rows)
-    uncertainty = quantify(objective, theta, arrived=found.search.status == "converged")
+    uncertainty = quantify(objective, theta, arrived=found.search.status in ARRIVED)
     discretisation = discretisation_of(
         objective, theta, uncertainty, chosen=not is_chosen(study), pulse=pulse
     )

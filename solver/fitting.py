@@ -21,7 +21,7 @@ from solver.march import Pulse
 from solver.objective import Objective
 from solver.parameters import Parameters
 from solver.penalties import smoothing_of
-from solver.resolution import is_chosen, with_grid
+from solver.resolution import GUESSED, LEAST, is_chosen, with_grid
 from solver.scaling import Iteration, Report, Search
 from solver.search import search
 from solver.smoothing import Choice, choose_weight
@@ -50,7 +50,7 @@ def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
         report(way[-1])
 
     theta = Parameters.of(study).start
-    settled = with_grid(study, theta, pulse=pulse)
+    settled = with_grid(study, theta, least=GUESSED, pulse=pulse)
     for _ in range(GRID_ROUNDS):
         objective = Objective(settled, pulse=pulse)
         found, choices = _smoothed(objective, theta, numbered)
@@ -62,10 +62,8 @@ def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
     return Found(settled, objective, replace(found, history=tuple(way)), choices)
 
 
-def noise_of(objective: Objective, theta: Array) -> float | None:
-    """The standard deviation of a reading that the residuals show; None where sigma is given."""
-    if sigma_given(objective.study):
-        return None
+def noise_of(objective: Objective, theta: Array) -> float:
+    """The standard deviation of a reading, in units of sigma where one is given."""
     r = objective.weighted(objective.predict(theta))
     freedom = max(r.size - int(objective.parameters.scalar.sum()), 1)
     return float(np.sqrt(r @ r / freedom))
@@ -77,7 +75,8 @@ def _finer(
     """The study on a finer grid where the estimate and its noise ask for one."""
     if is_chosen(free):
         return None
-    asked = with_grid(free, theta, noise=noise_of(objective, theta), pulse=pulse)
+    noise = noise_of(objective, theta)
+    asked = with_grid(free, theta, noise=noise, least=LEAST, pulse=pulse)
     pairs = list(zip(asked.experiments, settled.experiments, strict=True))
     finer = [a.grid.cells > s.grid.cells or a.grid.steps > s.grid.steps for a, s in pairs]
     return asked if any(finer) else None

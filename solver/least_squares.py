@@ -29,6 +29,7 @@ COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tange
 ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a search has arrived
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
 FIRST_DAMPING = 1e-4
+DRIFT, DRIFT_STEPS, DRIFT_GAIN = 2.0, 5, 1e-6  # moved so far in so many steps for so little of J
 MAX_REJECTIONS = 60
 
 
@@ -46,6 +47,7 @@ def levenberg_marquardt(
     here = linearise(scaling.to_z(start))
     D, damping = _column_norms(here.R), FIRST_DAMPING
     status, history = "max_iterations", [here.iteration(0, scaling)]
+    way = [here.z]
     report(history[0])
     while len(history) <= max_iterations:
         free = _free(here, scaling)
@@ -64,7 +66,10 @@ def levenberg_marquardt(
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
         here, D = there, np.maximum(D, _column_norms(there.R))
         history.append(here.iteration(len(history), scaling))
+        way.append(here.z)
         report(history[-1])
+        if _drifting(history, way):
+            return _before_the_drift(history, way, scaling, here.r.size)
         if trial.small or settled:
             status = _verdict(here, D, _free(here, scaling))
             break
@@ -108,7 +113,8 @@ def _lower_point(
     """The first trial point with a lower J, the damping raised until there is one."""
     growth, trial = 2.0, _Trial(None, damping, False)
     for _ in range(MAX_REJECTIONS):
-        z = np.clip(here.z + _damped_step(here, D, damping, free), scaling.lower, scaling.upper)
+        step = scaling.shortened(_damped_step(here, D, damping, free))
+        z = np.clip(here.z + step, scaling.lower, scaling.upper)
         small = bool(
             np.linalg.norm(D * (z - here.z)) <= STEP_TOLERANCE * np.linalg.norm(D * here.z)
         )
@@ -117,6 +123,25 @@ def _lower_point(
             break
         damping, growth = damping * growth, 2.0 * growth
     return trial
+
+
+def _drifting(history: list[Iteration], way: list[Array]) -> bool:
+    """Whether a variable has gone far in the last steps, and J has gained nothing by it."""
+    if len(way) <= DRIFT_STEPS:
+        return False
+    before, now = history[-1 - DRIFT_STEPS].objective, history[-1].objective
+    far = np.max(np.abs(way[-1] - way[-1 - DRIFT_STEPS])) >= DRIFT
+    return bool(far and before - now <= DRIFT_GAIN * now)
+
+
+def _before_the_drift(
+    history: list[Iteration], way: list[Array], scaling: Scaling, readings: int
+) -> Search:
+    """The first point on the way that fits as well as the last, but for the noise of one reading."""
+    enough = (1.0 + 1.0 / readings) * history[-1].objective
+    first = next(k for k, step in enumerate(history) if step.objective <= enough)
+    theta = scaling.to_theta(way[first])
+    return Search(theta, "drifting", "levenberg-marquardt", tuple(history[: first + 1]))
 
 
 def _try(linearise: Callable[[Array], _Linearisation], z: Array) -> _Linearisation | None:

@@ -9,7 +9,8 @@ to first order the estimate of a fit is off by ``-(R^T R)^-1 R^T (e_x + e_t) / s
 
 Where cells or steps are left out they are raised until e_x and e_t, each as its root mean square
 over the readings, are half of a tenth of the noise. The noise is sigma where it is given; before a
-fit without one it is taken for a thousandth of the readings' range, after it from the residuals.
+fit without one it is taken for a hundredth of the readings' range, after it from the residuals, and
+in a simulation for a thousandth.
 
 Reference: Roache, Annual Review of Fluid Mechanics 29 (1997) 123-160.
 """
@@ -35,7 +36,7 @@ SHARE = 0.1  # of the noise that both errors together may reach
 FEWEST = 24  # cells and steps to begin with
 MOST_CELLS, MOST_STEPS, MOST_CELL_STEPS = 2_000, 20_000, 4_000_000
 ROUNDS = 8
-GUESSED_NOISE, LEAST_NOISE = 1e-3, 1e-6  # of the range of the readings
+SIMULATED, GUESSED, LEAST = 1e-3, 1e-2, 1e-5  # noise to go by, as shares of the readings' range
 Look = Callable[[Experiment], Observation]
 PLACES = 9  # where a bar without sensors is looked at, in space and in time
 
@@ -68,21 +69,31 @@ def is_chosen(study: Study) -> bool:
 
 
 def with_grid(
-    study: Study, theta: Array, *, noise: float | None = None, pulse: Pulse = no_pulse
+    study: Study,
+    theta: Array,
+    *,
+    noise: float = 0.0,
+    least: float = SIMULATED,
+    pulse: Pulse = no_pulse,
 ) -> Study:
     """The study with cells and steps where they were left out, fine enough at `theta`.
 
-    `noise` is the standard deviation of a reading where no sigma is given.
+    `noise` is the standard deviation of a reading where no sigma is given, but at least the share
+    `least` of the readings' range.
     """
     if is_chosen(study):
         return study
     parameters = Parameters.of(study)
-    chosen = [_with_grid(e, parameters, theta, noise, pulse) for e in study.experiments]
+    chosen = [_with_grid(e, parameters, theta, (noise, least), pulse) for e in study.experiments]
     return replace(study, experiments=tuple(chosen)) if isinstance(study, Joint) else chosen[0]
 
 
 def _with_grid(
-    free: Experiment, parameters: Parameters, theta: Array, noise: float | None, pulse: Pulse
+    free: Experiment,
+    parameters: Parameters,
+    theta: Array,
+    noise: tuple[float, float],
+    pulse: Pulse,
 ) -> Experiment:
     cells = free.bar.cells or FEWEST
     steps = free.time.steps or max(FEWEST, min(_samples(free), MOST_STEPS // 4))
@@ -148,9 +159,9 @@ def _look(experiment: Experiment) -> Observation:
 
 
 def _noise(
-    experiment: Experiment, parameters: Parameters, theta: Array, noise: float | None
+    experiment: Experiment, parameters: Parameters, theta: Array, noise: tuple[float, float]
 ) -> Array:
-    """The standard deviation of each reading that is looked at."""
+    """The standard deviation of each reading that is looked at: sigma, or `noise` and its least."""
     read = [s for s in experiment.sensors if s.present.any()]
     if read and read[0].sigma is not None:
         return np.concatenate([_sigma(s) for s in read])
@@ -159,8 +170,7 @@ def _noise(
     data = [s.temperatures[s.present] for s in read if s.temperatures is not None]
     span = float(np.ptp(np.concatenate(data))) if read else float(np.ptp(y))
     span = span or float(np.max(np.abs(y), initial=0.0)) or 1.0
-    level = GUESSED_NOISE * span if noise is None else max(noise, LEAST_NOISE * span)
-    return np.full(y.shape, level)
+    return np.full(y.shape, max(noise[0], noise[1] * span))
 
 
 def _sigma(sensor: Sensor) -> Array:

@@ -14,10 +14,16 @@ import numpy as np
 from solver.kernels import Array
 from solver.objective import Objective
 
+LONGEST = float(np.log(10.0))  # step in a logarithm
+
 STATUSES = {
     "converged": "",
     "max_iterations": (
         "The search stopped at its limit of iterations: raise fit.max_iterations, or start nearer."
+    ),
+    "drifting": (
+        "An unknown runs away and the fit is none the better for it: the data do not determine it "
+        "(see identifiability). Fix it, bound it, or give it a prior."
     ),
     "stalled": (
         "No further reduction was found although the gradient is not zero: try other start values "
@@ -45,6 +51,8 @@ class Search:
     method: str
     history: tuple[Iteration, ...]
 
+
+ARRIVED = ("converged", "drifting")  # at the end of which the readings are fitted
 
 Report = Callable[[Iteration], None]
 Method = Callable[[Objective, Array, int, Report], Search]  # from a start theta, in so many steps
@@ -78,3 +86,10 @@ class Scaling:
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
         return np.where(self._log, theta, self._size)
+
+    def shortened(self, step: Array) -> Array:
+        """The step, held to a factor of 10 in each variable that is a logarithm.
+
+        What the data do not determine would otherwise leap to where nothing is a number.
+        """
+        return np.where(self._log, np.clip(step, -LONGEST, LONGEST), step)
