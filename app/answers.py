@@ -260,3 +260,10 @@ class CheckAnswer(BaseModel):
     certificate: Certificate
     error_curve: ErrorCurveAnswer
     provenance: Provenance
+
+
+class StarterAnswer(BaseModel):
+    """A document guessed from a sensor log, and what was guessed: edit it, then calibrate."""
+
+    document: dict[str, Any]
+    notes: list[str]

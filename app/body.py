@@ -7,8 +7,8 @@ import asyncio
 from fastapi import Request
 
 
-class NotJsonType(Exception):
-    """The content type or encoding is not plain JSON."""
+class WrongType(Exception):
+    """The content type is not the one that is read here, or the body is encoded."""
 
 
 class BodyTooLarge(Exception):
@@ -19,9 +19,11 @@ class BodyTooSlow(Exception):
     """The client took too long."""
 
 
-async def read_body(request: Request, limit: int, seconds: float) -> bytes:
-    """The body as bytes. Raises NotJsonType, BodyTooLarge or BodyTooSlow; then no more is read."""
-    _require_json(request)
+async def read_body(
+    request: Request, limit: int, seconds: float, kind: str = "application/json"
+) -> bytes:
+    """The body as bytes. Raises WrongType, BodyTooLarge or BodyTooSlow; then no more is read."""
+    _require(request, kind)
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise BodyTooLarge(f"the body has {announced[:20]} bytes, the limit is {limit}")
@@ -41,10 +43,11 @@ async def _read(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _require_json(request: Request) -> None:
+def _require(request: Request, wanted: str) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise NotJsonType("the content type must be application/json")
+    like = wanted == "application/json" and kind.endswith("+json")
+    if kind != wanted and not like:
+        raise WrongType(f"the content type must be {wanted}")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise NotJsonType("send the body without a content encoding")
+        raise WrongType("send the body without a content encoding")

@@ -6,6 +6,7 @@ the command makes no sense.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,8 @@ import solver
 from app import tables
 from app.examples import example_bytes
 from app.progress import watched
-from app.service import At, Task, read_at
-from app.strict_json import NotJson
+from app.service import At, Task, mark_of, read_at, units_of
+from app.strict_json import NotJson, parse_json
 from solver import InvalidExperiment, TrialError
 
 cli = typer.Typer(
@@ -38,6 +39,12 @@ Result = TypeVar("Result")
 Reply = TypeVar("Reply", bound=BaseModel)
 
 DocumentFile = Annotated[Path, typer.Argument(help="experiment document (JSON); - reads stdin")]
+DataFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="sensor log (CSV) for the document's columns, instead of data.file"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 Points = Annotated[
     list[str] | None,
@@ -47,10 +54,12 @@ Plot = Annotated[Path | None, typer.Option("--plot", help="draw to this file (pn
 
 
 @cli.command()
-def calibrate(document: DocumentFile, as_json: AsJson = False, plot: Plot = None) -> None:
+def calibrate(
+    document: DocumentFile, data: DataFile = None, as_json: AsJson = False, plot: Plot = None
+) -> None:
     """Find the unknowns, with intervals, diagnostics and a proof of the gradient."""
     plots = _plots(plot)
-    task = _task(document)
+    task = _task(document, data)
     with watched() as report:
         found = _ask(lambda: task.find(report))
     answer = task.report(found)
@@ -62,21 +71,24 @@ def calibrate(document: DocumentFile, as_json: AsJson = False, plot: Plot = None
 
 
 @cli.command()
-def gradient(document: DocumentFile, at: Points = None, as_json: AsJson = False) -> None:
+def gradient(
+    document: DocumentFile, data: DataFile = None, at: Points = None, as_json: AsJson = False
+) -> None:
     """Misfit and exact gradient at the start values, or at the given ones."""
-    task = _task(document)
+    task = _task(document, data)
     _show(_ask(lambda: task.gradient(_at(at))), as_json, tables.gradient)
 
 
 @cli.command()
 def simulate(
     document: DocumentFile,
+    data: DataFile = None,
     at: Points = None,
     field: Annotated[bool, typer.Option(help="the whole bar at every step")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Computed temperatures at the sensors' times."""
-    task = _task(document)
+    task = _task(document, data)
     if field:
         answer = _ask(lambda: task.simulate_field(_at(at), sys.maxsize))
     else:
@@ -86,17 +98,60 @@ def simulate(
 
 @cli.command()
 def check(
-    document: DocumentFile, at: Points = None, as_json: AsJson = False, plot: Plot = None
+    document: DocumentFile,
+    data: DataFile = None,
+    at: Points = None,
+    as_json: AsJson = False,
+    plot: Plot = None,
 ) -> None:
     """Prove the gradient: Taylor rate, dot product, finite differences over step sizes."""
     plots = _plots(plot)
-    task = _task(document)
+    task = _task(document, data)
     answer = _ask(lambda: task.check(_at(at)))
     _show(answer, as_json, tables.check)
     if plots and plot:
         plots.error_curve(answer, plot)
     if not answer.certificate.passed:
         raise typer.Exit(1)
+
+
+@cli.command()
+def init(
+    log: Annotated[Path, typer.Argument(help="sensor log: a CSV file, wide or long")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="write the document there, not to stdout")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="the column of the time")] = None,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=UNIT, wins over the header; may be repeated")
+    ] = None,
+    units: Annotated[
+        Path | None, typer.Option(help="side file with the units: JSON, {COLUMN: UNIT}")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="first row, a number or a stamp")] = None,
+    end: Annotated[str | None, typer.Option(help="last row, a number or a stamp")] = None,
+) -> None:
+    """Write a document to start from, guessed from a sensor log; it says what to edit."""
+    from app.log import read_log
+    from app.starter import starter
+
+    known = _units(units, unit)
+    marks = {"start": mark_of(start), "end": mark_of(end)}
+    content = _content(log)
+    read = _ask(lambda: read_log(content, time=time, units=known, **marks))
+    document, notes = _ask(lambda: starter(read, str(log)))
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            _stop(f"cannot write {out}: {error.strerror}")
+    for note in notes:
+        errors.print(f"- {note}", markup=False)
+    if out is not None:
+        errors.print(f"{out} written. Next: kappafit calibrate {out}", markup=False)
 
 
 @cli.command()
@@ -139,16 +194,42 @@ def main() -> None:
         _stop("stopped", 130)
 
 
-def _task(document: Path) -> Task:
-    try:
-        data = sys.stdin.buffer.read() if str(document) == "-" else document.read_bytes()
-    except OSError as error:
-        _stop(f"cannot read {document}: {error.strerror}")
-    task = _ask(lambda: Task(data))
+def _task(document: Path, log: Path | None = None) -> Task:
+    data = sys.stdin.buffer.read() if str(document) == "-" else _content(document)
+
+    def read_file(name: str) -> bytes:
+        """A log beside the document, or the one that was named instead."""
+        return _content(document.parent / name if log is None else log)
+
+    task = _ask(lambda: Task(data, read_file=read_file))
     if not solver.is_warm():
         with errors.status("compiling the kernels, once on this machine"):
             solver.warm_up()
     return task
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        _stop(f"cannot read {file}: {error.strerror}")
+
+
+def _units(side_file: Path | None, pairs: list[str] | None) -> dict[str, str]:
+    """Units by column, of a side file and of ``--unit COLUMN=UNIT``, which wins."""
+    units: dict[str, str] = {}
+    if side_file is not None:
+        try:
+            parsed = parse_json(_content(side_file))
+        except NotJson as error:
+            _stop(f"{side_file}: not JSON: {error}")
+        units = _ask(lambda: units_of(parsed))
+    for pair in pairs or []:
+        column, equals, unit = pair.rpartition("=")
+        if not equals:
+            _stop(f"--unit {pair}: write COLUMN=UNIT")
+        units[column] = unit
+    return units
 
 
 def _ask(question: Callable[[], Result]) -> Result:

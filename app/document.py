@@ -13,11 +13,14 @@ import numpy as np
 from pydantic import ValidationError
 
 import solver
+from app.columns import Reader, with_columns
 from app.limits import Limits, beyond
 from app.problems import problems_of
+from app.quantities import in_si
 from app.schema import (
     TAGGED,
     Document,
+    ExchangePart,
     FitPart,
     JointDocument,
     MaterialPart,
@@ -38,13 +41,17 @@ from solver.errors import Place
 from solver.search import require_method
 
 
-def read_document(data: bytes, limits: Limits | None = None) -> solver.Study:
+def read_document(
+    data: bytes, limits: Limits | None = None, read_file: Reader | None = None
+) -> solver.Study:
     """The experiment, or several for a joint fit, that a JSON document describes.
+
+    `read_file` reads a log that the document names by its file; without it there is none.
 
     Raises NotJson when the bytes are no JSON, and InvalidExperiment with JSON pointers when the
     document is not one, or asks for more than `limits`. Meaning is checked by the solver.
     """
-    parsed = parse_json(data)
+    parsed = in_si(with_columns(parse_json(data), read_file))
     joint = isinstance(parsed, dict) and "experiments" in parsed
     schema = JointDocument if joint else Document
     try:
@@ -105,7 +112,7 @@ class _Builder:
                 d.bar.length,
                 d.bar.cells,
                 self.curve(d.bar.initial, "x", ("bar", "initial")),
-                grading and solver.Grading(grading.towards, grading.ratio),
+                None if grading is None else solver.Grading(grading.towards, grading.ratio),
             ),
             time=solver.Time(d.time.end, d.time.steps, d.time.method),
             material=self.material(d.material),
@@ -126,16 +133,17 @@ class _Builder:
         return experiment
 
     def material(self, part: MaterialPart) -> solver.Material:
-        exchange = part.exchange
-        ambient: Place = ("material", "exchange", "ambient")
         return solver.Material(
             diffusivity=_law(part.diffusivity),
             form=part.form,
             conductivity=_law(part.conductivity),
             heat_capacity=_law(part.heat_capacity),
-            exchange=exchange
-            and solver.Exchange(_number(exchange.rate), self.curve(exchange.ambient, "t", ambient)),
+            exchange=None if part.exchange is None else self.exchange(part.exchange),
         )
+
+    def exchange(self, part: ExchangePart) -> solver.Exchange:
+        ambient = self.curve(part.ambient, "t", ("material", "exchange", "ambient"))
+        return solver.Exchange(_number(part.rate), ambient)
 
     def boundary(self, part: Any, side: str) -> Any:
         condition: Any = solver.BOUNDARIES[part.kind]
@@ -154,7 +162,8 @@ class _Builder:
             case SeriesTable(times=points) | ProfileTable(x=points):
                 return solver.Table(np.array(points), _field(part.values), part.interpolation)
             case _:
-                return _number(part)
+                number: Number = _number(part)
+                return number
 
 
 def _law(part: Any) -> Any:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.body import BodyTooLarge, BodyTooSlow, NotJsonType
+from app.body import BodyTooLarge, BodyTooSlow, WrongType
 from app.problems import ProblemDetails, problem_details
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
@@ -83,7 +83,7 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     RequestValidationError: _bad_query,
     TrialError: _no_answer,
     NotJson: _simple(400, "Not JSON"),
-    NotJsonType: _simple(415, "Send JSON"),
+    WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
     Overloaded: _simple(503, "Too many requests are waiting", {"Retry-After": "2"}),

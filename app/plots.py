@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -43,12 +44,13 @@ def calibration(found: Calibration, file: Path) -> None:
         if sensor.present.any()
     ]
     shown = read[:MOST_SENSORS]
-    below: list[Draw] = [lambda axes: _autocorrelations(axes, shown)]
-    below += [lambda axes, band=band: _band(axes, band) for band in found.bands[:MOST_CURVES]]
+    below: list[Draw] = [partial(_autocorrelations, shown=shown)]
+    below += [partial(_band, band=band) for band in found.bands[:MOST_CURVES]]
     across = max(min(len(shown), PANELS_ACROSS), min(len(below), PANELS_ACROSS))
     down, rest = -(-len(shown) // across), -(-len(below) // across)
     figure = Figure(figsize=(1.0 + 4.2 * across, 4.8 * down + 3.2 * rest), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[4.8 * down, 3.2 * rest])
+    halves = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.8 * down, 3.2 * rest])
+    upper, lower = halves[:, 0]
     _sensors(upper, shown, down, across)
     _grid_of(lower, below, rest, across)
     hidden = f", {len(read) - len(shown)} sensors not drawn" if len(read) > len(shown) else ""

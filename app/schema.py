@@ -303,6 +303,17 @@ class SensorPart(Part):
     )
 
 
+class DataPart(Part):
+    """A sensor log whose columns the document refers to."""
+
+    csv: str | None = Field(default=None, description="the log's text")
+    file: str | None = Field(default=None, description="its file; on the command line only")
+    time: str | None = Field(default=None, description="the column of the time; found by its name")
+    units: dict[str, str] = Field(default={}, description="column: unit; wins over the header")
+    start: float | str | None = Field(default=None, description="t = 0 of the run, as in the log")
+    end: float | str | None = Field(default=None, description="rows after it are not used")
+
+
 class PriorPart(Part):
     """What is known of an unknown beforehand: Gaussian."""
 

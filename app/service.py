@@ -11,6 +11,7 @@ from typing import Any
 
 import solver
 from app import answers, reporting
+from app.columns import Reader
 from app.document import read_document
 from app.limits import Limits
 from solver import InvalidExperiment, Joint, Problem, Study
@@ -24,10 +25,16 @@ At = dict[str, float | list[float]]
 class Task:
     """One document to be worked on, timed from when it was read."""
 
-    def __init__(self, data: bytes, limits: Limits | None = None, pulse: Pulse = no_pulse) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        limits: Limits | None = None,
+        pulse: Pulse = no_pulse,
+        read_file: Reader | None = None,
+    ) -> None:
         self._started = time.perf_counter()
         self._digest = hashlib.sha256(data).hexdigest()
-        self.study: Study = read_document(data, limits)
+        self.study: Study = read_document(data, limits, read_file)
         self.pulse = pulse
 
     def calibrate(self, report: Report = lambda iteration: None) -> answers.Answer:
@@ -95,6 +102,42 @@ class Task:
         return reporting.provenance_of(study, self._digest, seconds)
 
 
+def start_from(
+    log: bytes, *, time: str | None, units: dict[str, str], start: str | None, end: str | None
+) -> answers.StarterAnswer:
+    """A document to start from, with the log in it."""
+    from app.log import read_log  # what units need is loaded where a log is sent
+    from app.starter import starter
+
+    read = read_log(log, time=time, units=units, start=mark_of(start), end=mark_of(end))
+    document, notes = starter(read)
+    data = {key: value for key, value in document["data"].items() if key != "file"}
+    data = {"csv": log.decode("utf-8-sig")} | data
+    return answers.StarterAnswer(document=document | {"data": data}, notes=list(notes))
+
+
+def mark_of(text: str | None) -> float | str | None:
+    """A time of a log: a number where it is one, else a stamp."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def read_units(text: str | None) -> dict[str, str]:
+    """Units of columns from JSON text ``{COLUMN: UNIT}``. Raises InvalidExperiment."""
+    if text is None or not text.strip():
+        return {}
+    return units_of(_json(text, "units"))
+
+
+def units_of(parsed: Any) -> dict[str, str]:
+    """The same from parsed JSON."""
+    if not isinstance(parsed, dict) or not all(isinstance(u, str) for u in parsed.values()):
+        raise InvalidExperiment(Problem(("units",), "type_error", "write {COLUMN: UNIT}"))
+    return parsed
+
+
 def read_at(text: str | None) -> At:
     """Parameter values from JSON text ``{NAME: value}``, lists for curves.
 
@@ -102,16 +145,21 @@ def read_at(text: str | None) -> At:
     """
     if text is None or not text.strip():
         return {}
-    try:
-        values: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidExperiment(Problem(("at",), "invalid_json", "not a JSON object")) from None
+    values = _json(text, "at")
     if not isinstance(values, dict):
         raise InvalidExperiment(Problem(("at",), "type_error", "write {NAME: value}"))
     return {
         name: [_finite(name, v) for v in value] if isinstance(value, list) else _finite(name, value)
         for name, value in values.items()
     }
+
+
+def _json(text: str, argument: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        problem = Problem((argument,), "invalid_json", "not a JSON object")
+        raise InvalidExperiment(problem) from None
 
 
 def _finite(name: str, value: Any) -> float:

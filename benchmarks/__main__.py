@@ -43,6 +43,12 @@ def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "document", type=existing_file, metavar="DOCUMENT.json", help="the experiment document"
     )
+    command.add_argument(
+        "--by",
+        choices=["adjoint", "tangents"],
+        default="adjoint",
+        help="how the gradient is found (default: adjoint)",
+    )
     add_common(command)
     command.set_defaults(run=run_time, here=True)
 

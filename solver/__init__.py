@@ -27,7 +27,7 @@ from solver.laws import LAWS, Exponential, Layers, Linear, Polynomial
 from solver.losses import LOSSES
 from solver.objective import Objective
 from solver.parameters import Parameters
-from solver.search import Iteration
+from solver.scaling import Iteration
 from solver.simulate import (
     Check,
     Field,

@@ -90,7 +90,8 @@ class Assembly:
         self.reference = float(np.mean(self.curves.one(INITIAL, parameters.start)))
         self.loads = tuple(self._loads())
         self.pinned = tuple(self._pinned())
-        self.driven = tuple(d for d in (*self.loads, *self.pinned) if not self._silent(d))
+        everything: tuple[Load | Pinned, ...] = (*self.loads, *self.pinned)
+        self.driven = tuple(driven for driven in everything if not self._silent(driven))
         self._rows = {driven.history: p for p, driven in enumerate(self.driven)}
 
     def coefficients(self, values: Values) -> Coefficients:

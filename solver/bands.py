@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from solver.curves import resolve, slots
+from solver.curves import Constant, resolve, slots
 from solver.errors import Place
 from solver.experiment import Study
 from solver.kernels import Array
@@ -42,7 +42,7 @@ def bands_of(
     for index, experiment in enumerate(study.experiments):
         for sample in samples_of(experiment):
             found, across = list(slots(sample.curve)), sample.sampling.points
-            if not found or across.size < 2:
+            if not found or across.size < 2 or isinstance(sample.curve, Constant):
                 continue
             curve: Any = resolve(sample.curve, named)
             s = np.linspace(across[0], across[-1], POINTS)

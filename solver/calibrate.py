@@ -2,8 +2,8 @@
 
 `calibrate` searches, then looks back: how well the data determine what was found
 (`solver.uncertainty`), what the residuals say (`solver.residuals`), what error the grid leaves
-(`solver.resolution`), whether the gradient that led there is right (`solver.check`), and what of all
-this its reader should know first (`solver.remarks`).
+(`solver.resolution`), whether the gradient that led there is right (`solver.check`), and what of
+all this its reader should know first (`solver.remarks`).
 """
 
 from __future__ import annotations
@@ -94,10 +94,15 @@ def calibrate(
     final, gradient = objective.value_and_gradient(theta)
     certificate, note = _certificate(objective, start, theta)
     predicted = objective.predict(theta)
-    residuals = tuple(diagnose((predicted - objective.data)[s]) for s in objective.sensor_rows)
     uncertainty = quantify(objective, theta, arrived=found.search.status in ARRIVED)
     discretisation = discretisation_of(
         objective, theta, uncertainty, chosen=not is_chosen(study), pulse=pulse
+    )
+    residuals = tuple(
+        diagnose((predicted - objective.data)[rows], size)
+        for rows, size in zip(
+            objective.sensor_rows, uncertainty.widening.effective_sample_sizes, strict=True
+        )
     )
     discrepancy = discrepancy_of(objective, uncertainty)
     fourier = objective.models[0].assembly.fourier_number(theta)

@@ -1,4 +1,4 @@
-"""Do the curves of an experiment make sense: do they cover the run, are they finite, positive?"""
+"""Whether the curves of an experiment make sense: cover the run, are finite, are positive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from solver.grid import ON_STEP
 from solver.kernels import Array
 from solver.laws import Layers, Polynomial
 from solver.sampling import RATE, Sample, samples_of
-from solver.values import POSITIVE
+from solver.values import POSITIVE, column
 
 SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
 SERIES = ("history", "value", "ambient")  # the keys under which a series in time stands
@@ -159,7 +159,7 @@ def _never_positive(law: Curve, x: Array) -> bool:
     partials = resolve(law, start).partials(x)
     best: dict[str, Any] = {}
     for slot in found:
-        slope, unknown = float(partials[slot.field][0]), slot.unknown
+        slope, unknown = float(column(partials[slot.field], slot)[0]), slot.unknown
         bound = unknown.upper if slope > 0 else unknown.lower
         best[unknown.name] = bound if slope != 0 else unknown.start
     with np.errstate(invalid="ignore", over="ignore"):

@@ -107,7 +107,7 @@ class Table:
     def value(self, s: Array) -> Array:
         values = np.asarray(self.values)
         if self.interpolation == "linear":
-            return np.interp(s, self.points, values)
+            return np.asarray(np.interp(s, self.points, values))
         return monotone(self.points, values, s)
 
     def partials(self, s: Array) -> Partials:

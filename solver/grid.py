@@ -49,7 +49,7 @@ class Grid:
         widths = self._widths(self.grading)
         nodes = np.concatenate([[0.0], np.cumsum(widths)]) * (self.length / widths.sum())
         nodes[-1] = self.length
-        return nodes
+        return np.asarray(nodes)
 
     @cached_property
     def dx(self) -> Array:
@@ -62,7 +62,7 @@ class Grid:
     def volumes(self) -> Array:
         """Length of bar that belongs to each node, (cells + 1,): half a cell on either side."""
         halves = 0.5 * self.dx
-        return np.concatenate([halves, [0.0]]) + np.concatenate([[0.0], halves])
+        return np.asarray(np.append(halves, 0.0) + np.append(0.0, halves))
 
     @cached_property
     def faces(self) -> Array:

@@ -1,6 +1,6 @@
 r"""Interpolation as matrices: what a curve through given points is in terms of its values.
 
-Linear interpolation is ``y = H v`` with the hat functions' matrix H. The monotone cubic is Hermite's
+Linear interpolation is ``y = H v`` with the hat functions' matrix H. The monotone cubic is
 ``y = H_0 v + H_1 d(v)``, its slopes d those of Fritsch & Butland: with the secants
 ``delta_k = (v_{k+1} - v_k) / h_k``, inside
 

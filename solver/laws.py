@@ -40,7 +40,7 @@ class Polynomial:
         object.__setattr__(self, "coefficients", numbers(self.coefficients))
 
     def value(self, s: Array) -> Array:
-        return np.polynomial.polynomial.polyval(s, np.asarray(self.coefficients))
+        return np.asarray(np.polynomial.polynomial.polyval(s, np.asarray(self.coefficients)))
 
     def partials(self, s: Array) -> Partials:
         degree = np.asarray(self.coefficients).size - 1

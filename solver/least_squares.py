@@ -13,7 +13,7 @@ Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (damping updat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tange
 ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a search has arrived
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
 FIRST_DAMPING = 1e-4
+LONGEST = float(np.log(10.0))  # step in a logarithm
 DRIFT, DRIFT_STEPS, DRIFT_GAIN = 2.0, 5, 1e-6  # moved so far in so many steps for so little of J
 MAX_REJECTIONS = 60
 
@@ -113,7 +114,7 @@ def _lower_point(
     """The first trial point with a lower J, the damping raised until there is one."""
     growth, trial = 2.0, _Trial(None, damping, False)
     for _ in range(MAX_REJECTIONS):
-        step = scaling.shortened(_damped_step(here, D, damping, free))
+        step = _step(here, D, damping, free, scaling)
         z = np.clip(here.z + step, scaling.lower, scaling.upper)
         small = bool(
             np.linalg.norm(D * (z - here.z)) <= STEP_TOLERANCE * np.linalg.norm(D * here.z)
@@ -137,7 +138,7 @@ def _drifting(history: list[Iteration], way: list[Array]) -> bool:
 def _before_the_drift(
     history: list[Iteration], way: list[Array], scaling: Scaling, readings: int
 ) -> Search:
-    """The first point on the way that fits as well as the last, but for the noise of one reading."""
+    """The first point on the way that fits as well as the last, but for one reading's noise."""
     enough = (1.0 + 1.0 / readings) * history[-1].objective
     first = next(k for k, step in enumerate(history) if step.objective <= enough)
     theta = scaling.to_theta(way[first])
@@ -149,6 +150,22 @@ def _try(linearise: Callable[[Array], _Linearisation], z: Array) -> _Linearisati
         return linearise(z)
     except TrialError:
         return None
+
+
+def _step(here: _Linearisation, D: Array, damping: float, free: Array, scaling: Scaling) -> Array:
+    """The damped step, its logarithms held to `LONGEST` and the others in answer to that.
+
+    What the data do not determine would otherwise leap to where nothing is a number, and take along
+    what they do.
+    """
+    step = _damped_step(here, D, damping, free)
+    leaps = scaling.logarithmic & (np.abs(step) > LONGEST)
+    if not leaps.any():
+        return step
+    held = np.where(leaps, np.clip(step, -LONGEST, LONGEST), 0.0)
+    there = replace(here, r=here.r + here.R @ held)
+    rest = _damped_step(there, D, damping, free & ~leaps)
+    return held + np.where(scaling.logarithmic, np.clip(rest, -LONGEST, LONGEST), rest)
 
 
 def _damped_step(here: _Linearisation, D: Array, damping: float, free: Array) -> Array:

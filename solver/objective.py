@@ -10,6 +10,7 @@ so J is a sum of squares of one stacked residual R(theta) = (s, p), whatever the
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Objective:
             for i, e in enumerate(study.experiments)
         )
         ends = np.cumsum([0, *(model.observation.matrix.shape[0] for model in self.models)])
-        self._rows = [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self._rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         parts = [_data(experiment) for experiment in study.experiments]
         self.data = np.concatenate([d for d, _ in parts])
         self.weights = np.concatenate([w for _, w in parts])
@@ -75,7 +76,7 @@ class Objective:
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
         y_dot = self._push_forward(theta, directions.reshape(theta.size, -1).T)[1]
-        return y_dot.reshape(-1, *directions.shape[1:])
+        return np.asarray(y_dot.reshape(-1, *directions.shape[1:]))
 
     def vjp(self, theta: Array, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
@@ -90,7 +91,7 @@ class Objective:
 
     def weighted(self, y: Array) -> Array:
         """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
-        return (y - self.data) * self.weights
+        return np.asarray((y - self.data) * self.weights)
 
     def shaped(self, y: Array) -> Shaped:
         """The residuals as the loss counts them."""

@@ -74,7 +74,7 @@ def smoothing_of(
     """The differences of the curves in `weights`, times the square roots of these."""
     blocks = []
     for name, weight in weights.items():
-        points, where, smoothing = knots[name], parameters.where[name]
+        points, where = knots[name], parameters.where[name]
         smoothing = study.fit.smoothing.get(name)
         logarithmic = parameters.logarithmic[where.start]
         size = 1.0 if logarithmic else float(parameters.magnitudes[where.start])

@@ -1,7 +1,7 @@
 """What makes an answer's figures doubtful although the search went well, in words.
 
-Three things stand beside the statistical error: what the model misses (`Discrepancy`), what the grid
-leaves out (`Discretisation`), and what the document itself may have got wrong.
+Three things stand beside the statistical error: what the model misses (`Discrepancy`), what the
+grid leaves out (`Discretisation`), and what the document itself may have got wrong.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtr, chdtrc
 
+from solver.correlation import describe
 from solver.experiment import Study, sigma_given
 from solver.kernels import Array
 from solver.march import Pulse
@@ -94,24 +95,18 @@ def discretisation_of(
 
 
 def discrepancy_of(objective: Objective, uncertainty: Uncertainty) -> Discrepancy:
-    """What the residuals say of the model and of the sensors."""
-    inflation = uncertainty.inflation[np.isfinite(uncertainty.inflation)]
-    largest = float(inflation.max(initial=1.0))
-    dominates = largest**2 > 2.0 and not _exact(objective, uncertainty)
-    said, faulty = [], None
-    if dominates:
-        said.append(
-            f"Model discrepancy dominates: the residuals follow one another, and standard errors "
-            f"are {largest:.2g} times those of independent noise. More readings of the same kind "
-            "will not narrow them; a better model, or sensors elsewhere, would."
-        )
-    if uncertainty.fault is not None and not _exact(objective, uncertainty):
-        faulty = sensor_labels(objective.study)[uncertainty.fault.sensor]
-        said.append(
-            f"Sensor {faulty} contradicts the others: its misfit to their fit is "
-            f"{uncertainty.fault.ratio:.2g} times what they allow for. Is it broken or misplaced?"
-        )
-    return Discrepancy(dominates, largest, faulty, tuple(said))
+    """What the residuals say of the model and of the sensors; of round-off they say nothing."""
+    widening, fault = uncertainty.widening, uncertainty.fault
+    if _exact(objective, uncertainty):
+        return Discrepancy(False, 1.0, None, ())
+    sensors, p = sensor_labels(objective.study), objective.parameters
+    names = [name for name, where in p.where.items() for _ in range(where.stop - where.start)]
+    return Discrepancy(
+        dominates=bool(widening.dominated.any()),
+        inflation=float(widening.inflation.max(initial=1.0)),
+        faulty_sensor=None if fault is None else sensors[fault.sensor],
+        said=describe(widening, fault, list(np.array(names)[uncertainty.free]), sensors),
+    )
 
 
 def remarks(

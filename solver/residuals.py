@@ -1,4 +1,4 @@
-"""What the residuals of a fit say: their size, and whether they are noise or have a memory."""
+"""What the residuals of a fit say of each sensor: their size, and whether they have a memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import numpy as np
 
 from solver.kernels import Array
 
+FEWEST = 4  # readings below which nothing is said of their memory
+
 
 @dataclass(frozen=True)
 class SensorResiduals:
     """One sensor's residuals: rms in K, lag-one autocorrelation, effective sample size.
 
-    The effective sample size is that of independent readings as informative about a mean as
-    these; far below `readings`, the model misses something and standard errors are too small.
-    Autocorrelation and effective size are NaN below four readings, or where nothing varies.
+    The autocorrelation is about zero, where a right model's residuals lie: an offset counts as
+    memory. The effective sample size is that of independent readings as informative as these (see
+    `solver.correlation`); far below `readings`, the model misses something. Both are NaN below
+    `FEWEST` readings, or where nothing is left.
     """
 
     readings: int
@@ -24,34 +27,24 @@ class SensorResiduals:
     effective_sample_size: float
 
 
-def diagnose(residuals: Array) -> SensorResiduals:
-    """The diagnostics of residuals y - d (M,) in the order of time.
-
-    ``M_eff = M / (1 + 2 sum_k rho_k)``, the sum ending before the first pair of lags whose
-    autocorrelations add up to less than zero. Reference: Geyer, Practical Markov chain Monte Carlo,
-    Statistical Science 7 (1992) 473-483 (initial positive sequence).
-    """
+def diagnose(residuals: Array, effective_sample_size: float) -> SensorResiduals:
+    """The diagnostics of residuals y - d (M,) in the order of time."""
     count = residuals.size
     rms = float(np.sqrt(np.mean(residuals**2))) if count else float("nan")
-    centred = residuals - residuals.mean() if count else residuals
-    power = float(centred @ centred)
-    if count < 4 or power == 0.0:
+    if count < FEWEST or rms == 0.0:
         return SensorResiduals(count, rms, float("nan"), float("nan"))
-    rho = _autocorrelation_of(centred)
-    pairs = rho[: 2 * (count // 2)].reshape(-1, 2).sum(axis=1)
-    ends = np.flatnonzero(pairs <= 0.0)
-    total = 2.0 * pairs[: ends[0] if ends.size else pairs.size].sum() - 1.0
-    effective = count / max(total, 1.0)
-    return SensorResiduals(count, rms, float(rho[1]), float(effective))
-
-
-def _autocorrelation_of(centred: Array) -> Array:
-    """rho_0 .. rho_{M-1}, by the fast Fourier transform, padded so that no lag wraps around."""
-    spectrum = np.abs(np.fft.rfft(centred, 2 * centred.size)) ** 2
-    covariance = np.fft.irfft(spectrum)[: centred.size]
-    return np.asarray(covariance / covariance[0])
+    return SensorResiduals(
+        count, rms, float(autocorrelation(residuals)[1]), float(effective_sample_size)
+    )
 
 
 def autocorrelation(residuals: Array) -> Array:
-    """rho_0 .. rho_{M-1} of residuals (M,) about zero, where a right model's lie."""
-    return _autocorrelation_of(residuals) if np.any(residuals) else np.zeros(residuals.size)
+    """``rho_k = sum_i r_i r_{i+k} / sum_i r_i^2``, k = 0 .. M - 1; zeros where all residuals are.
+
+    By the fast Fourier transform, padded so that no lag wraps around.
+    """
+    if not np.any(residuals):
+        return np.zeros(residuals.size)
+    spectrum = np.abs(np.fft.rfft(residuals, 2 * residuals.size)) ** 2
+    covariance = np.fft.irfft(spectrum)[: residuals.size]
+    return np.asarray(covariance / covariance[0])

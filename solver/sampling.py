@@ -32,8 +32,13 @@ AMBIENT: Place = ("material", "exchange", "ambient")
 class Sampling(Protocol):
     """How a curve becomes an array."""
 
-    points: Array
-    size: int
+    @property
+    def points(self) -> Array:
+        """Where the curve is asked."""
+
+    @property
+    def size(self) -> int:
+        """How many values come of it."""
 
     def value(self, curve: Any) -> Array:
         """The values, (size,)."""

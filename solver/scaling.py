@@ -14,8 +14,6 @@ import numpy as np
 from solver.kernels import Array
 from solver.objective import Objective
 
-LONGEST = float(np.log(10.0))  # step in a logarithm
-
 STATUSES = {
     "converged": "",
     "max_iterations": (
@@ -63,33 +61,26 @@ class Scaling:
 
     def __init__(self, objective: Objective) -> None:
         p = objective.parameters
-        self._log = p.logarithmic
+        self.logarithmic = p.logarithmic
         self._size = p.magnitudes
         self._bounds = p.lower, p.upper
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
 
     def to_z(self, theta: Array) -> Array:
         """Internal variables; a lower bound at or below 0 is minus infinity in the logarithm."""
-        positive = np.where(self._log, np.maximum(theta, 0.0), 1.0)
+        positive = np.where(self.logarithmic, np.maximum(theta, 0.0), 1.0)
         with np.errstate(divide="ignore"):
-            return np.where(self._log, np.log(positive), theta / self._size)
+            return np.where(self.logarithmic, np.log(positive), theta / self._size)
 
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
         theta = z * self._size
         with np.errstate(over="ignore"):
-            theta[self._log] = np.exp(z[self._log])
+            theta[self.logarithmic] = np.exp(z[self.logarithmic])
         # A bound met in z is met in theta, to the last bit.
         theta = np.where(z <= self.lower, self._bounds[0], theta)
         return np.where(z >= self.upper, self._bounds[1], theta)
 
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
-        return np.where(self._log, theta, self._size)
-
-    def shortened(self, step: Array) -> Array:
-        """The step, held to a factor of 10 in each variable that is a logarithm.
-
-        What the data do not determine would otherwise leap to where nothing is a number.
-        """
-        return np.where(self._log, np.clip(step, -LONGEST, LONGEST), step)
+        return np.where(self.logarithmic, theta, self._size)

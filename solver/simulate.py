@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from solver.check import Certificate, ErrorCurve, away_from_optimum, certify, error_curve
+from solver.curve_checks import LARGEST
 from solver.errors import InvalidExperiment, Problem
 from solver.experiment import Experiment, Study
 from solver.kernels import Array
@@ -22,7 +23,7 @@ from solver.objective import Objective
 from solver.observe import interpolation, observe
 from solver.parameters import Parameters
 from solver.resolution import with_grid
-from solver.validation import LARGEST, validate, validate_for_data
+from solver.validation import validate, validate_for_data
 
 Values = Mapping[str, float | Sequence[float]]
 Named = dict[str, float | list[float]]

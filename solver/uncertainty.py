@@ -1,16 +1,16 @@
 r"""How well the data determine what was found.
 
-Near the estimate the readings are linear in theta. With R = diag(1/sigma) dy/dtheta, and the rows of
-priors and smoothing below it, the formal covariance is ``s^2 (R^T R)^-1``: s^2 is 1 where sigma is
-given, else ``|r|^2 / (M - tr H)`` with the effective number of parameters tr H (p, where nothing is
-held smooth). Formal errors take the residuals for independent; they are widened by the correlation
-that the residuals show (`solver.correlation`), and intervals take Student's t with the degrees of
-freedom that are left. Under Huber's loss the residuals are psi(r) / mean(psi').
+Near the estimate the readings are linear in theta. With R = diag(1/sigma) dy/dtheta, and the rows
+of priors and smoothing below it, the formal covariance is ``s^2 (R^T R)^-1``: s^2 is 1 where sigma
+is given, else ``|r|^2 / (M - tr H)`` with the effective number of parameters tr H (p, where nothing
+is held smooth). Formal errors take the residuals for independent; they are widened by the
+correlation that the residuals show (`solver.correlation`), and intervals take Student's t with the
+degrees of freedom that are left. Under Huber's loss the residuals are psi(r) / mean(psi').
 
 The verdict takes one singular value decomposition of R with its columns scaled by max(|theta|,
-|start|): singular value i is the inverse of the relative standard error along right vector i. Curves
-are no numbers one can name: their columns are projected out of R first, as far as what holds them
-smooth lets them go, and with nothing but curves unknown the verdict is on their bands.
+|start|): singular value i is the inverse of the relative standard error along right vector i.
+Curves are no numbers one can name: their columns are projected out of R first, as far as what holds
+them smooth lets them go, and with nothing but curves unknown the verdict is on their bands.
 
 Reference: Seber & Wild, Nonlinear Regression (1989), sections 2.1 and 3.4.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from solver.advice import Sensitivity, advise
-from solver.correlation import Fault, Linearisation, faulty_sensor, widen
+from solver.correlation import Fault, Linearisation, Widening, faulty_sensor, widen
 from solver.experiment import sigma_given
 from solver.kernels import Array
 from solver.objective import Objective
@@ -57,9 +57,9 @@ class Uncertainty:
     formal_errors and formal_intervals: those of independent residuals; inflation: how much wider
     the others are. quantile (p,): Student's t for the degrees of freedom that are left.
     reasons: for each component why it has no interval, or None. sigma: the standard deviation of a
-    reading estimated from the residuals, or None where it was given. effective_sample_sizes: of
-    each sensor, for the slow part of its residuals. fit: the linearisation that all this rests on,
-    of the components that are `free` (p,) of a bound.
+    reading estimated from the residuals, or None where it was given. widening and fault: what the
+    residuals' correlation does, and a sensor that the others contradict. fit: the linearisation
+    that all this rests on, of the components that are `free` (p,) of a bound.
     """
 
     standard_errors: Array
@@ -73,7 +73,7 @@ class Uncertainty:
     reasons: tuple[str | None, ...]
     sigma: float | None
     degrees_of_freedom: float
-    effective_sample_sizes: Array
+    widening: Widening
     fault: Fault | None
     fit: Linearisation
     free: Array
@@ -133,7 +133,7 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
         reasons=tuple(TOO_WIDE if endless[j] else reason for j, reason in enumerate(reasons)),
         sigma=None if given or not known else float(np.sqrt(s2)),
         degrees_of_freedom=freedom,
-        effective_sample_sizes=wide.effective_sample_sizes,
+        widening=wide,
         fault=faulty_sensor(fit),
         fit=fit,
         free=~held,

@@ -12,7 +12,7 @@ from app.answers import Answer, CheckAnswer, GradientAnswer, SimulationAnswer
 from app.body import read_body
 from app.examples import example, example_bytes
 from app.problems import ProblemDetails
-from app.schema import Document
+from app.schema import Document, JointDocument
 from app.service import Task, read_at
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
@@ -45,7 +45,12 @@ BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"$ref": REFERENCE.format(model="Document")},
+                "schema": {
+                    "anyOf": [
+                        {"$ref": REFERENCE.format(model=model)}
+                        for model in ("Document", "JointDocument")
+                    ]
+                },
                 "examples": {
                     "lecture": {
                         "summary": "a bar with diffusivity a + b x, two sensors, 0.1 mK noise",
@@ -141,7 +146,7 @@ async def check(request: Request, at: At = None) -> Response:
 def with_own_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
     """Add to the OpenAPI components what the routes read and write by themselves."""
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Document, ProblemDetails):
+    for model in (Document, JointDocument, ProblemDetails):
         schema = model.model_json_schema(ref_template=REFERENCE)
         schemas.update(schema.pop("$defs", {}) | {model.__name__: schema})
     return openapi

@@ -1,0 +1,60 @@
+"""Sensor logs: a CSV text in, a document to start from out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.answers import StarterAnswer
+from app.body import read_body
+from app.routes.solve import PROBLEMS
+from app.service import read_units, start_from
+
+router = APIRouter(prefix="/v1", tags=["experiments"])
+
+EXAMPLE = "time [h],T0 [degC],T5 cm [degC],T10 cm [degC]\n0,20.0,20.0,20.0\n1,21.5,20.4,20.0\n"
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {
+                "schema": {"type": "string"},
+                "examples": {"wide": {"summary": "three thermometers", "value": EXAMPLE}},
+            }
+        },
+    }
+}
+Mark = Annotated[str | None, Query(description="a number or a stamp, as in the log")]
+
+
+@router.post(
+    "/document",
+    operation_id="document",
+    summary="A document to start from",
+    response_model=StarterAnswer,
+    responses=PROBLEMS,
+    openapi_extra=BODY,
+)
+async def document(
+    request: Request,
+    time: Annotated[str | None, Query(description="the column of the time")] = None,
+    units: Annotated[
+        str | None, Query(description="URL-encoded JSON {COLUMN: UNIT}; wins over the header")
+    ] = None,
+    start: Mark = None,
+    end: Mark = None,
+) -> Response:
+    """Guess an experiment from a sensor log (CSV, wide or long); the notes say what to edit.
+
+    The document carries the log and can be sent to `/v1/calibrate`.
+    """
+    settings = request.app.state.settings
+    data = await read_body(request, settings.max_body_bytes, settings.body_seconds, "text/csv")
+
+    def run(_: Any) -> str:
+        answer = start_from(data, time=time, units=read_units(units), start=start, end=end)
+        return answer.model_dump_json()
+
+    text = await request.app.state.workers.run(request, run)
+    return Response(text, media_type="application/json")
