@@ -55,7 +55,8 @@ class Clock:
                 return float(self.seconds[0] + since[0])
             raise ValueError(f"write a stamp as the file does, such as '{first.isoformat()}'")
         except ValueError as error:
-            raise InvalidExperiment(Problem(("data", place), "not_a_time", str(error))) from None
+            code = error.code if isinstance(error, NoStamp) else "not_a_time"
+            raise InvalidExperiment(Problem(("data", place), code, str(error))) from None
 
 
 def _number(mark: Mark, unit: str) -> float:
@@ -78,7 +79,7 @@ def time_headings(table: Table, headings: Sequence[Heading], asked: str | None) 
     if asked is not None:
         chosen = [h for h in headings if asked in (h.name, h.text)]
         if not chosen:
-            raise unknown_column(asked, (h.name for h in headings), "time")
+            raise unknown_column(asked, (h.name for h in headings), "data", "time")
     else:
         chosen = named[:1] or [h for h in headings if _increases(table, h)][:1]
     if not chosen:

@@ -209,7 +209,7 @@ def _misfit(
 
 def _mixes(line: str, width: int, blanks: bool) -> bool:
     """Whether a line has `width` cells when several separators count, perhaps blanks too."""
-    if '"' in line:
+    if '"' in line or width < 2:
         return False
     patterns = (r"[,;\t]", r"[;\t]", r"[,;\t ]+" if blanks else r"[,;\t]")
     return any(len(re.split(pattern, line.strip())) == width for pattern in patterns)

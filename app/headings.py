@@ -71,13 +71,13 @@ def read_headings(table: Table, units: Mapping[str, str]) -> tuple[list[Heading]
 
 
 def unknown_column(name: str, known: Iterable[str], *place: str | int) -> InvalidExperiment:
-    """The refusal of a name that the header does not have."""
+    """The refusal, at `place`, of a column that is not there."""
     names = list(known)
     nearest = difflib.get_close_matches(name[:MAX_NAME], names, n=1, cutoff=0.5)
     listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"there are {listed}"
     detail = f"there is no column {printable(name)}; {hint}"
-    return InvalidExperiment(Problem(("data", *place), "unknown_column", detail))
+    return InvalidExperiment(Problem(place, "unknown_column", detail))
 
 
 def _given(heading: Heading, units: Mapping[str, str]) -> str:
@@ -120,11 +120,17 @@ def _bracketed(text: str) -> tuple[str, str]:
     return "", ""
 
 
-def _is_unit(text: str) -> bool:
+def _is_known(unit: str) -> bool:
     try:
-        return unit_or_none(text) == "" or quantity_of(text) is not None
+        return unit_or_none(unit) == "" or quantity_of(unit) != ""
     except ValueError:
         return False
+
+
+def _is_unit(text: str) -> bool:
+    """Whether what stands beside a name is a unit: not ``T (A)``, ``T (in)`` or ``T (left)``."""
+    known = text != "in" and _is_known(text)
+    return known and (len(text) != 1 or unit_or_none(text) == "" or quantity_of(text) is not None)
 
 
 def unit_or_none(unit: str) -> str:
@@ -136,15 +142,10 @@ def _units_row(table: Table) -> list[str]:
     """The units in the first row, where it holds nothing else; else none."""
     cells = [cell.strip() for cell in table.first_row]
     said = [cell.strip("[]()") for cell in cells]
-    if len(table.lines) < 2 or any(cell[:1].isdigit() for cell in said) or not any(said):
+    if any(cell[:1].isdigit() for cell in said) or not any(said):
         return []
-    known = all(_is_unit(unit) for unit in said)
-    return [unit_or_none(unit) for unit in said] if known and any(map(quantity, said)) else []
-
-
-def quantity(unit: str) -> str | None:
-    """The kind of quantity of a unit; None where none is said, or it is of another kind."""
-    return quantity_of(unit) if unit_or_none(unit) else None
+    units = [unit_or_none(unit) for unit in said]
+    return units if any(units) and all(map(_is_known, said)) else []
 
 
 def _refuse_twice(headings: Sequence[Heading], table: Table) -> None:

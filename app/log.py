@@ -98,7 +98,7 @@ def _require_known(units: Mapping[str, str], headings: list[Heading], found: lis
     known = {name: None for h in headings for name in (h.name, h.text)} | dict.fromkeys(found)
     for name in units:
         if name not in known:
-            raise unknown_column(name, known, "units", name)
+            raise unknown_column(name, known, "data", "units", name)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Reader:
         except ValueError as error:
             ours = column.name in self.units
             place = ("units", column.name) if ours else ("csv", self.table.header_line, column.name)
-            detail = f"{error}; data.units says what a column is in, '-' that it has no unit"
+            detail = f"{error} (data.units can say what a column is in, '-' for no unit)"
             raise InvalidExperiment(Problem(("data", *place), "unknown_unit", detail)) from None
         values = to_si(column.values, unit, quantity) if quantity else column.values
         if quantity == "temperature" and np.nanmin(values) < 0:
@@ -161,10 +161,9 @@ class _Reader:
         values, bad = numbers(cells, self.table.decimal)
         if len(bad) > np.count_nonzero(~np.isnan(values)):
             return None
-        wrong = np.intersect1d(bad, self.rows)
-        if wrong.size:
-            detail = f"{printable(cells[wrong[0]])} is no number, and others in this column are"
-            raise refusal("not_a_number", detail, self.table.lines[wrong[0]], heading.name)
+        for row in np.intersect1d(bad, self.rows) if bad else ():
+            detail = f"{printable(cells[row])} is no number, and others in this column are"
+            raise refusal("not_a_number", detail, self.table.lines[row], heading.name)
         values, sentinels = without_sentinels(values)
         for value, count in sentinels.items():
             self.sentinels.setdefault(value, []).append(f"{heading.name} ({count})")

@@ -12,7 +12,7 @@ from app.csv_text import MAX_CELLS, MAX_COLUMNS, Table, refusal
 from app.headings import Heading
 from app.strict_json import printable
 
-SENSOR_WORDS = frozenset("sensor name channel probe thermocouple tc id depth x z place".split())
+SENSOR_WORDS = frozenset("sensor name channel probe id depth x z place position".split())
 VALUE_WORDS = frozenset("value temperature temp t reading measurement wert temperatur".split())
 
 MOST_CANDIDATES = 20  # columns that are tried for the names of sensors
@@ -49,9 +49,8 @@ def find_long_form(
         value = next((h for h in values if h is not sensor), None)
         numbers = readings[value.name] if value else None
         names, which = _named(table.columns[sensor.index], sensor.unit)
-        if value is None or numbers is None or not 2 <= len(names) <= MAX_COLUMNS:
-            continue
-        if _repeats(seconds, which):
+        few = 2 <= len(names) <= min(MAX_COLUMNS, len(which) / 2)
+        if value and numbers is not None and few and _repeats(seconds, which):
             return LongForm(sensor, value, numbers, names, which)
     return None
 

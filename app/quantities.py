@@ -157,8 +157,9 @@ class _Reader:
             try:
                 return read_quantity(value, quantity)
             except ValueError as error:
-                self.problems.append(Problem(place, "bad_unit", str(error)))
-                return 1.0
+                code = "bad_unit" if any(c.isalpha() for c in value) else "type_error"
+                self.problems.append(Problem(place, code, str(error)))
+                return 1.0  # a place holder: the document is refused
         if isinstance(value, dict) and isinstance(value.get("unknown"), str):
             self.quantities[value["unknown"]] = quantity
             bounds = {key: quantity for key in ("start", "lower", "upper")}

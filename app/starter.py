@@ -8,6 +8,7 @@ one. Every guess is said in a note that begins with the place in the document to
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,13 +88,15 @@ def _span(log: Log, roles: Roles, notes: list[str]) -> tuple[int, int]:
 
 def _reading_in(roles: Roles, first: int, last: int, notes: list[str]) -> Roles:
     """The roles without the temperatures that do not read from the first row to the last."""
-    pairs = list(zip(roles.temperatures, roles.places, strict=True))
-    kept = [(c, x) for c, x in pairs if not np.isnan(c.values[first : last + 1]).all()]
-    silent = [column.name for column, _ in pairs if column not in [c for c, _ in kept]]
+    reads = [not np.isnan(c.values[first : last + 1]).all() for c in roles.temperatures]
+    if not any(reads):
+        detail = f"{roles.temperatures[0].name} does not read where the ends of the bar do"
+        raise InvalidExperiment(Problem(("data",), "no_rows", detail))
+    silent = [c.name for c, read in zip(roles.temperatures, reads, strict=True) if not read]
     if silent:
         notes.append(f"sensors: left out, without readings in there: {', '.join(silent)}")
-    temperatures, places = zip(*kept, strict=True)
-    return replace(roles, temperatures=temperatures, places=places)
+    temperatures, places = compress(roles.temperatures, reads), compress(roles.places, reads)
+    return replace(roles, temperatures=tuple(temperatures), places=tuple(places))
 
 
 def _bar(roles: Roles, notes: list[str]) -> tuple[Floats, float]:

@@ -99,7 +99,7 @@ def to_si(value: Value, unit_text: str, quantity: str) -> Value:
 
     Raises ValueError with words when the unit is unknown or of another kind.
     """
-    wanted = QUANTITIES[quantity]
+    wanted, unit_text = QUANTITIES[quantity], unit_text.strip()
     if unit_text == wanted.si:
         return value
     unit = _unit(unit_text)
@@ -133,6 +133,7 @@ def quantity_of(unit_text: str) -> str | None:
 
     What could be a temperature or a difference is a temperature. Raises ValueError for no unit.
     """
+    unit_text = unit_text.strip()
     plain = (name for name, quantity in QUANTITIES.items() if unit_text == quantity.si)
     if found := next(plain, None):
         return found
@@ -219,7 +220,7 @@ def _factors(text: str) -> Iterator[tuple[str, int]]:
 def _tokens(text: str) -> Iterator[re.Match[str]]:
     if len(text) > LONGEST:
         raise ValueError(f"{printable(text, LONGEST)} is no unit: it is too long")
-    plain = unicodedata.normalize("NFKC", re.sub("[º˚]", "°", text)).replace("−", "-").strip()
+    plain = unicodedata.normalize("NFKC", re.sub("[º˚]", "°", text)).replace("−", "-")
     plain = _DEGREES.sub(lambda degrees: f"°{degrees[1][0].upper()}", plain)
     at = 0
     while at < len(plain):

@@ -66,6 +66,11 @@ class Calibration:
     warnings: tuple[str, ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns' names."""
+        return self.parameters.names
+
+    @property
     def estimates(self) -> dict[str, float | list[float]]:
         """The values found, by name; a list for a curve."""
         return self.parameters.named(self.theta)
@@ -104,7 +109,7 @@ def calibrate(
             objective.sensor_rows, uncertainty.widening.effective_sample_sizes, strict=True
         )
     )
-    discrepancy = discrepancy_of(objective, uncertainty)
+    discrepancy, terms = discrepancy_of(objective, uncertainty), objective.terms(theta)
     fourier = objective.models[0].assembly.fourier_number(theta)
     return Calibration(
         study=found.study,
@@ -114,7 +119,7 @@ def calibrate(
         advice=STATUSES[found.search.status],
         method=found.search.method,
         objective=final,
-        terms=objective.terms(theta),
+        terms=terms,
         gradient=gradient,
         start_objective=start_objective,
         start_gradient=start_gradient,
@@ -130,7 +135,7 @@ def calibrate(
         certificate=certificate,
         certificate_note=note,
         fourier_number=fourier,
-        warnings=remarks(objective, final, uncertainty, discrepancy, discretisation, fourier)
+        warnings=remarks(objective, terms, uncertainty, discrepancy, discretisation, fourier)
         + tuple(choice.remark for choice in found.choices.values() if choice.remark),
     )
 

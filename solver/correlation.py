@@ -190,7 +190,7 @@ def describe(
         said.append(
             "The residuals follow one another (effective sample size by sensor: "
             f"{', '.join(sizes)}). The intervals allow for it: standard errors are up to "
-            f"{np.max(widening.inflation):.2g} times what white noise would give."
+            f"{np.max(widening.inflation, initial=1.0):.2g} times what white noise would give."
         )
     if widening.dominated.any():
         names = ", ".join(dict.fromkeys(np.array(parameters)[widening.dominated]))

@@ -87,4 +87,5 @@ class Grid:
             place = place[::-1]
         elif grading.towards == "both":
             place = 1.0 - np.abs(2.0 * place - 1.0)
+            place /= place.max() or 1.0  # of an even number of cells two share the middle
         return np.asarray(grading.ratio**place)

@@ -111,7 +111,7 @@ def discrepancy_of(objective: Objective, uncertainty: Uncertainty) -> Discrepanc
 
 def remarks(
     objective: Objective,
-    J: float,
+    terms: dict[str, float],
     uncertainty: Uncertainty,
     discrepancy: Discrepancy,
     discretisation: Discretisation,
@@ -120,7 +120,7 @@ def remarks(
     """Everything that the reader should know first."""
     return (
         *_units(fourier),
-        *_noise(objective, J, uncertainty),
+        *_noise(objective, terms["data"], uncertainty),
         *discrepancy.said,
         *_grid(objective, uncertainty, discretisation),
     )

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 EXAMPLE = str(ROOT / "app" / "examples" / "lecture.json")
 ONCE = ["--rounds", "1", "--seconds", "0"]
 TIME_KEYS = {
+    "by",
+    "experiments",
     "objective",
     "gradient",
     "forward_s",

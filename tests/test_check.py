@@ -90,7 +90,7 @@ def test_course_gradient(where: str, factor: float | list[float]) -> None:
 def test_at_the_optimum_any_multiple_of_the_gradient_passes() -> None:
     """Why the certificate is never taken there."""
     objective = Objective(course(1.01 * twin_readings()))
-    optimum = calibrate(objective.experiment).theta
+    optimum = calibrate(objective.study).theta
     assert by_taylor_alone(certify(objective, [optimum], claims(objective, 3.0)))
     moved = displaced(objective, optimum)
     assert not by_taylor_alone(certify(objective, [moved], claims(objective, 3.0)))
@@ -165,7 +165,7 @@ def test_a_slip_in_one_cotangent_is_caught(
     experiment = everything_unknown()
     assert check(experiment).certificate.passed
     right = Assembly.values_bar
-    monkeypatch.setattr(Assembly, "values_bar", lambda self, bar: right(self, mutate(bar)))
+    monkeypatch.setattr(Assembly, "values_bar", lambda self, v, bar: right(self, v, mutate(bar)))
     found = check(experiment)
     assert not by_taylor_alone(found.certificate)
     assert not by_tangents_alone(found.certificate)

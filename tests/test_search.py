@@ -29,7 +29,8 @@ from solver import (
     calibrate,
     simulate,
 )
-from solver.search import METHODS, STATUSES
+from solver.scaling import STATUSES
+from solver.search import METHODS
 from tests.experiments import COURSE_TIMES, course, course_readings, si_course, twin_readings
 
 ANSWER = [5.0, 2.0]

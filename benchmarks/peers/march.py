@@ -8,17 +8,16 @@ from benchmarks.lecture import TRIAL, Array, LectureBar
 from benchmarks.peers.kappafit import experiment
 from benchmarks.peers.peer import Peer
 from solver.assemble import Assembly
-from solver.integrators import TABLEAUX
 from solver.march import LinearMarch
+from solver.parameters import Parameters
 
 
 def build(bar: LectureBar, d: Array) -> Peer:
     """J by one factorisation and one march; no gradient."""
     described = experiment(bar, d)
-    assembly = Assembly(described)
-    coefficients = assembly.coefficients(assembly.values(np.array(TRIAL)))
-    tableau = TABLEAUX[described.time.method]
-    march = LinearMarch(tableau, bar.dt, bar.m, probes=np.zeros(1, np.int64))
+    assembly = Assembly(described, Parameters.of(described))
+    coefficients = assembly.coefficients(assembly.curves.at(np.array(TRIAL)))
+    march = LinearMarch(described.grid.tableau, bar.dt, bar.m, probes=np.zeros(1, np.int64))
 
     def forward() -> float:
         r = march.forward(coefficients)[1:, 0] - d
