@@ -23,8 +23,8 @@ class Limits:
 def beyond(limits: Limits, parts: list[Any], unknowns: int) -> Iterator[Problem]:
     """What in the experiments `parts` is beyond the limits.
 
-    Python integers throughout: they do not wrap. A grid that is left out counts as the largest that
-    would be chosen.
+    Python integers throughout: they do not wrap. A grid that is left out counts as a fine one; how
+    fine it gets is bounded where it is chosen.
     """
     place = ("experiments", 0) if len(parts) > 1 else ()
     work = sum(_cells(d) * _steps(d) * _stages(d) for d in parts)
@@ -57,7 +57,7 @@ def _count(number: int) -> str:
 
 def _cells(document: Any) -> int:
     cells = document.bar.cells
-    return MOST_CELLS if cells is None else max(int(cells), 1)
+    return MOST_CELLS // 4 if cells is None else max(int(cells), 1)
 
 
 def _steps(document: Any) -> int:

@@ -44,6 +44,7 @@ from solver.kernels import Array
 
 LEVEL = 0.01  # chance that white noise is called correlated
 FAULT_LEVEL = 0.05  # chance that a sensor is called faulty where all are alike
+LEAST = 0.05  # degrees of freedom of a band that its variance can be told from
 SEEN = 1e-9  # least share, of a residual's power or of a direction, that is left to judge by
 
 
@@ -214,8 +215,24 @@ def _periodogram(residuals: Array, basis: Array) -> _Periodogram:
     rows = dct(basis, type=2, norm="ortho", axis=0) if basis.size else basis
     squares = dct(residuals, type=2, norm="ortho") ** 2 if n else residuals
     left = np.clip(1.0 - np.sum(rows**2, axis=1), SEEN, 1.0)
+    edges = _with_freedom(edges, left)
     power, freedom = (np.add.reduceat(a, edges[:-1]) for a in (squares, left))
     return _Periodogram(edges, power, freedom, rows)
+
+
+def _with_freedom(edges: Array, left: Array) -> Array:
+    """The bands' edges, bands joined where the fit has left less than `LEAST` of their freedom.
+
+    What is left of a coefficient that the fit has all but absorbed would be blown up by 1 / (1 - h),
+    and with it every curvature of the model and every bias of sigma.
+    """
+    if edges.size < 2:
+        return edges
+    kept = [int(edges[0])]
+    for edge in edges[1:-1]:
+        if left[kept[-1] : edge].sum() >= LEAST:
+            kept.append(int(edge))
+    return np.array([*kept, int(edges[-1])])
 
 
 def _blocks(sensor: _Periodogram) -> Iterator[tuple[float, float, Array]]:

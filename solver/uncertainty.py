@@ -94,7 +94,7 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
     held = (theta <= p.lower) | (theta >= p.upper)
     root, basis, null = _factor(R[:, ~held])
     M = objective.data.size
-    freedom = M - float(np.sum(basis[:M] ** 2))
+    freedom = round(M - float(np.sum(basis[:M] ** 2)), 9)  # a whole number without curves
     s2 = _variance(r[:M], freedom, given)
     known = np.isfinite(s2)
     fit = Linearisation(
@@ -106,26 +106,25 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
         freedom=np.inf if given else max(freedom, 1.0),
     )
     wide = widen(fit)
-    covariance = np.full((theta.size, theta.size), np.nan)
-    covariance[np.ix_(~held, ~held)] = wide.covariance
     lost = np.zeros(theta.size, bool)
     lost[~held] = null
     reasons = _reasons(theta, objective, lost, known_noise=known, arrived=arrived)
     missing = np.array([reason is not None for reason in reasons], bool)
-    covariance[missing, :] = covariance[:, missing] = np.nan
+    covariance = _embedded(wide.covariance, ~held, missing)
     errors = np.sqrt(np.diagonal(covariance))
     inflation, quantile = np.full(theta.size, np.nan), np.full(theta.size, np.nan)
     inflation[~held], quantile[~held] = wide.inflation, _quantile(wide.degrees_of_freedom)
     intervals = _intervals(theta, errors, quantile, p.logarithmic)
     formal, plain = errors / inflation, _quantile(np.full(theta.size, fit.freedom))
     endless = ~missing & ~np.isfinite(intervals).all(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = covariance / np.outer(errors, errors)
+    # With s = 0, of data that the model meets to the last bit, the correlation is the formal one.
+    shape = covariance if s2 != 0.0 else _embedded(root @ root.T, ~held, missing)
+    spread = np.sqrt(np.diagonal(shape))
     return Uncertainty(
         standard_errors=errors,
         intervals=intervals,
         covariance=covariance,
-        correlation=correlation,
+        correlation=shape / np.outer(spread, spread),
         formal_errors=formal,
         formal_intervals=_intervals(theta, formal, plain, p.logarithmic),
         inflation=inflation,
@@ -139,6 +138,14 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
         free=~held,
         identifiability=_identifiability(objective, theta, R, float(np.sqrt(s2)), errors),
     )
+
+
+def _embedded(covariance: Array, free: Array, missing: Array) -> Array:
+    """A covariance of the free components as one of all, NaN where there is none."""
+    whole = np.full((free.size, free.size), np.nan)
+    whole[np.ix_(free, free)] = covariance
+    whole[missing, :] = whole[:, missing] = np.nan
+    return whole
 
 
 def _pseudo_residuals(objective: Objective, theta: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from solver import kernels
 from solver.kernels import Array
-from tests import oracles
+from tests import dense_bar, oracles
 from tests.experiments import METHODS
 
 DIRECTIONS = ("bands", "profiles", "histories", "initial")  # what a march is differentiated by
@@ -51,10 +51,9 @@ class Problem:
     def dense(self) -> Array:
         """The whole field (steps + 1, N), by the oracle."""
         load = np.einsum("kip,pr->kir", self.histories, self.profiles)
-        K = oracles.dense(self.bands)
-        return oracles.dirk(
-            K, lambda k, i: load[k, i], self.tableau, self.dt, self.steps, self.initial
-        )
+        K = dense_bar.dense(self.bands)
+        tableaux = [self.tableau] * self.steps
+        return oracles.dirk(K, lambda k, i: load[k, i], tableaux, self.dt, self.initial)
 
     def factors(self, bands: Array) -> Array:
         return np.stack([kernels.factor(bands, self.dt * a) for a in np.diagonal(self.tableau)])

@@ -1,9 +1,10 @@
-r"""The bar, written a second time: dense, slow and obviously right.
+r"""The solver, written a second time: dense, slow and obviously right.
 
-Nothing here comes from the solver's assembly, march, kernels or sensors: the matrix is built row by
-row from the equation ``u_t = kappa u_xx + f`` and the ghost nodes of the ends, stages are solved
-densely, and a reading is one interpolation at a time. Everything accepts complex parameter values,
-so the gradient of the misfit follows by complex step, exact to round-off.
+Nothing here comes from the solver's assembly, sampling, march, kernels, sensors or penalties: the
+rows are those of `tests.dense_bar`, stages are solved densely, and a reading is one interpolation
+at a time. Only the nodes' positions, the tableaux and the curves' values at a point are taken over.
+Everything accepts complex parameter values, so any derivative follows by complex step, exact to
+round-off.
 
 Two statements differ on purpose from the solver's: pinned nodes stay unknowns here, each with its
 own row ``u = g(t)``, and the cotangents have no counterpart at all.
@@ -12,66 +13,93 @@ own row ``u = g(t)``, and the cotangents have no counterpart at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lu_factor, lu_solve
 
-from solver import BOUNDARIES, TABLEAUX, Experiment, Unknown
-from solver.curves import resolve
+from solver import TABLEAUX, Experiment, Table, Unknown
+from solver.experiment import Study
+from tests.dense_bar import Array, Values, curve, ends, is_kind, rows
 from tests.verification import complex_step
 
-Array = NDArray[Any]
-Values = Mapping[str, Any]
+Weights = Mapping[str, float]  # of the curves that are held smooth, by name
 
 
-def start_values(experiment: Experiment) -> dict[str, float]:
-    """The start value of every unknown, by name, in the order of the experiment's fields."""
-    found: dict[str, float] = {}
-    _collect(experiment, found)
+def start_values(study: Study) -> dict[str, Any]:
+    """The start value of every unknown, by name, in the order of the study's fields."""
+    found: dict[str, Any] = {}
+    for unknown in unknowns(study.experiments):
+        start = np.array(unknown.start) if isinstance(unknown.start, tuple) else unknown.start
+        found.setdefault(unknown.name, start)
     return found
 
 
-def dense(bands: Array) -> Array:
-    """The tridiagonal matrix of `bands` (3, N): entry below, sum of the row, entry above."""
-    n = bands.shape[1]
-    K = np.zeros((n, n), bands.dtype)
-    for r in range(n):
-        K[r, r] = bands[1, r]
-        for band, column in ((0, r - 1), (2, r + 1)):
-            if 0 <= column < n:
-                K[r, column] = bands[band, r]
-                K[r, r] -= bands[band, r]
-    return K
+def unknowns(part: Any) -> Iterator[Unknown]:
+    """Every unknown in a study, as often as it stands there."""
+    if isinstance(part, Unknown):
+        yield part
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from unknowns(item)
+    elif hasattr(part, "__dataclass_fields__"):
+        for name in part.__dataclass_fields__:
+            yield from unknowns(getattr(part, name))
+
+
+def unknown_tables(part: Any) -> Iterator[Table]:
+    """Every table whose values are one unknown list."""
+    if isinstance(part, Table) and isinstance(part.values, Unknown):
+        yield part
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from unknown_tables(item)
+    elif hasattr(part, "__dataclass_fields__"):
+        for name in part.__dataclass_fields__:
+            yield from unknown_tables(getattr(part, name))
+
+
+def flat(values: Values) -> Array:
+    """The values one after the other (p,)."""
+    return np.concatenate([np.zeros(0), *(np.atleast_1d(value) for value in values.values())])
+
+
+def named(theta: Array, like: Values) -> dict[str, Any]:
+    """The values of theta (p,), by name; their shapes are those of `like`."""
+    found, first = {}, 0
+    for name, value in like.items():
+        count = np.size(value)
+        part = theta[first : first + count]
+        found[name] = part if np.ndim(value) else part[0]
+        first += count
+    return found
 
 
 def dirk(
     K: Array,
     load: Callable[[int, int], Array],
-    A: Array,
+    tableaux: Sequence[Array],
     dt: float,
-    steps: int,
     initial: Array,
     pinned: Callable[[int, int], dict[int, Any]] = lambda step, stage: {},
 ) -> Array:
-    """March ``u' = K u + load`` by the DIRK tableau A: u after every step (steps + 1, N).
+    """March ``u' = K u + load``, a DIRK tableau for every step: u after each (steps + 1, N).
 
     load(k, i) is the load at stage i of step k, pinned(k, i) the nodes that are held there with
     their values. The last stage is the new state.
     """
     held = list(pinned(0, 0))
-    solve = [_stage_solver(K, dt * a, held) for a in np.diagonal(A)]
+    solve = {a: _stage_solver(K, dt * a, held) for A in tableaux for a in set(np.diagonal(A))}
     u = initial.astype(np.result_type(K, initial, load(0, 0), np.float64))
     out = [u]
-    for k in range(steps):
+    for k, A in enumerate(tableaux):
         slopes: list[Array] = []
         for i in range(len(A)):
             rhs = u + dt * sum(A[i, j] * slopes[j] for j in range(i)) + dt * A[i, i] * load(k, i)
             for node, value in pinned(k, i).items():
                 rhs[node] = value
-            stage = solve[i](rhs)
+            stage = solve[A[i, i]](rhs)
             slopes.append(K @ stage + load(k, i))
         u = stage
         out.append(u)
@@ -80,124 +108,107 @@ def dirk(
 
 def field(experiment: Experiment, values: Values) -> Array:
     """Temperatures at all nodes and steps (steps + 1, cells + 1)."""
-    e, n, m = experiment, experiment.bar.cells, experiment.time.steps
-    dx, dt = e.bar.length / n, e.time.end / m
-    A = TABLEAUX[e.time.method].A
-    x = np.array([i * dx for i in range(n + 1)])
-    # the solver's grid ends exactly on the bar's end and the run's end
-    x[-1] = e.bar.length
-    t = np.array([[(k + sum(row)) * dt for row in A] for k in range(m)])
-    kappa = curve(e.material.diffusivity, values, x)
-    K, drive = _rows(e, kappa, dx)
-    loads = _loads(e, values, x, t, drive)
-    held = {node: curve(end.value, values, t) for node, end in _ends(e) if end.pinned}
-    initial = curve(e.bar.initial, values, x)
-    initial = initial.astype(np.result_type(initial, loads, *held.values()))
-    for node, end in _ends(e):
-        if end.pinned:
-            initial[node] = curve(end.value, values, np.zeros(1))[0]
+    e, dt = experiment, experiment.time.end / experiment.time.steps
+    tableaux = _tableaux(e)
+    t = np.array([[(k + sum(row)) * dt for row in A] for k, A in enumerate(tableaux)])
+    K, terms = rows(e, values)
+    loads = np.zeros((*t.shape, len(K)))
+    for amount, history in terms:
+        loads = loads + np.multiply.outer(curve(history, values, t), amount)
+    held = {node: end.value for node, end in ends(e) if is_kind(end, "temperature")}
+    pinned = {node: curve(g, values, t) for node, g in held.items()}
+    initial = curve(e.bar.initial, values, e.grid.x)
+    initial = initial.astype(np.result_type(initial, loads, *pinned.values()))
+    for node, g in held.items():
+        initial[node] = curve(g, values, np.zeros(1))[0]
     return dirk(
         K,
         lambda k, i: loads[k, i],
-        A,
+        tableaux,
         dt,
-        m,
         initial,
-        lambda k, i: {node: g[k, i] for node, g in held.items()},
+        lambda k, i: {node: g[k, i] for node, g in pinned.items()},
     )
 
 
-def readings(experiment: Experiment, values: Values) -> Array:
-    """What the sensors would have read at every reading that is there, sensor after sensor."""
-    u = field(experiment, values)
-    return np.array([_bilinear(experiment, u, x, t) for x, t, _, _ in samples(experiment)])
+def readings(study: Study, values: Values) -> Array:
+    """What the sensors would have read at every reading there is, experiment after experiment."""
+    found = []
+    for e in study.experiments:
+        u = field(e, values)
+        found += [_bilinear(e, u, x, t) for x, t, _, _ in _samples(e)]
+    return np.array(found)
 
 
-def misfit(experiment: Experiment, values: Values) -> Any:
-    """``J = sum ((y - d) / sigma)^2``, without a conjugate."""
-    y = readings(experiment, values)
-    d = np.array([temperature for _, _, temperature, _ in samples(experiment)])
-    sigma = np.array([s for _, _, _, s in samples(experiment)])
-    return sum(((y - d) / sigma) ** 2)
+def misfit(study: Study, values: Values, weights: Weights | None = None) -> Any:
+    """J, without a conjugate: the loss of every reading, priors, and curves held smooth."""
+    J = misfit_of(study, readings(study, values))
+    for name, prior in study.fit.prior.items():
+        for value in np.atleast_1d(values[name]):
+            J = J + ((value - prior.mean) / prior.sd) ** 2
+    for name, weight in (weights or {}).items():
+        J = J + weight * _roughness(study, name, np.asarray(values[name]))
+    return J
 
 
-def misfit_gradient(experiment: Experiment, values: Mapping[str, float]) -> Array:
+def misfit_of(study: Study, y: Array) -> Any:
+    """What the loss makes of the readings y."""
+    rho, c = RHO[study.fit.loss], study.fit.threshold or 1.345
+    samples = [sample for e in study.experiments for sample in _samples(e)]
+    return sum(rho((u - d) / sigma, c) for u, (_, _, d, sigma) in zip(y, samples, strict=True))
+
+
+def misfit_gradient(study: Study, values: Values, weights: Weights | None = None) -> Array:
     """dJ/d value, in the order of `values`, by complex step."""
-    names = list(values)
-
-    def J(m: Array) -> Any:
-        return misfit(experiment, dict(zip(names, m, strict=True)))
-
-    return complex_step(J, np.array(list(values.values())))
+    return complex_step(lambda m: misfit(study, named(m, values), weights), flat(values))
 
 
-def samples(experiment: Experiment) -> Iterator[tuple[float, float, float, float]]:
+def _huber(r: Any, c: float) -> Any:
+    if r.real > c:
+        return 2 * c * r - c**2
+    return -2 * c * r - c**2 if r.real < -c else r**2
+
+
+RHO: dict[str, Callable[[Any, float], Any]] = {"squared": lambda r, c: r**2, "huber": _huber}
+
+
+def _roughness(study: Study, name: str, v: Array) -> Any:
+    """``span / size^2`` times the integral of the slope squared, or of second order likewise.
+
+    The values' own logarithms count where they are searched for by these.
+    """
+    table = next(t for t in unknown_tables(study.experiments) if t.values.name == name)
+    unknown, s = table.values, table.points
+    smoothing = study.fit.smoothing.get(name)
+    size, span = np.max(np.abs(unknown.start)), s[-1] - s[0]
+    if unknown.scale == "log":
+        v, size = np.log(v), 1.0
+    slopes = [(v[k + 1] - v[k]) / (s[k + 1] - s[k]) for k in range(len(s) - 1)]
+    if smoothing is None or smoothing.order == 1:
+        return span / size**2 * sum(b**2 * (s[k + 1] - s[k]) for k, b in enumerate(slopes))
+    widths = [(s[k + 2] - s[k]) / 2 for k in range(len(s) - 2)]
+    bends = [(slopes[k + 1] - slopes[k]) / w for k, w in enumerate(widths)]
+    return span**3 / size**2 * sum(b**2 * w for b, w in zip(bends, widths, strict=True))
+
+
+def _tableaux(e: Experiment) -> list[Array]:
+    """The matrix of every step."""
+    method = TABLEAUX[e.time.method or "backward-euler"]
+    found = []
+    for k in range(e.time.steps):
+        given = method.start if k < method.start_steps else method.rows
+        found.append(np.array([[*row, *[0.0] * (len(given) - len(row))] for row in given]))
+    return found
+
+
+def _samples(e: Experiment) -> Iterator[tuple[float, float, float, float]]:
     """Every reading that is there: place, time, temperature and standard deviation."""
-    for sensor in experiment.sensors:
+    for sensor in e.sensors:
         for k, temperature in enumerate(sensor.temperatures):
             if not math.isnan(temperature):
                 listed = np.ndim(sensor.sigma) > 0
                 sigma = sensor.sigma[k] if listed else sensor.sigma or 1.0
                 yield sensor.x, sensor.times[k], temperature, sigma
-
-
-def curve(part: Any, values: Values, s: Array) -> Array:
-    """A number, an unknown or a curve at `s`."""
-    if isinstance(part, Unknown):
-        return np.full(s.shape, values[part.name])
-    if isinstance(part, int | float):
-        return np.full(s.shape, float(part))
-    return resolve(part, values).value(s)
-
-
-def _collect(part: Any, found: dict[str, float]) -> None:
-    if isinstance(part, Unknown):
-        found.setdefault(part.name, part.start)
-    elif isinstance(part, tuple):
-        for item in part:
-            _collect(item, found)
-    elif hasattr(part, "__dataclass_fields__"):
-        for name in part.__dataclass_fields__:
-            _collect(getattr(part, name), found)
-
-
-def _ends(e: Experiment) -> tuple[tuple[int, Any], tuple[int, Any]]:
-    return (0, e.left), (e.bar.cells, e.right)
-
-
-def _rows(e: Experiment, kappa: Array, dx: float) -> tuple[Array, dict[int, Any]]:
-    """K, and what one unit of each end's value adds to the slope of the end's node.
-
-    A free end has a ghost node beyond it, ``u_ghost = u_inside + 2 dx q / kappa``.
-    """
-    n = e.bar.cells
-    K = np.zeros((n + 1, n + 1), kappa.dtype)
-    for i in range(1, n):
-        K[i, i - 1] += kappa[i] / dx**2
-        K[i, i] -= 2 * kappa[i] / dx**2
-        K[i, i + 1] += kappa[i] / dx**2
-    drive: dict[int, Any] = {}
-    for (node, end), inside in zip(_ends(e), (1, n - 1), strict=True):
-        if type(end) is BOUNDARIES["flux"]:
-            K[node, node] -= 2 * kappa[node] / dx**2
-            K[node, inside] += kappa[node] / dx**2 + kappa[node] / dx**2
-            drive[node] = (kappa[node] / dx**2) * (2 * dx / kappa[node])
-        elif type(end) is not BOUNDARIES["temperature"]:
-            raise NotImplementedError(f"state here, independently, what {end!r} does to its row")
-    return K, drive
-
-
-def _loads(e: Experiment, values: Values, x: Array, t: Array, drive: dict[int, Any]) -> Array:
-    """Sources and end fluxes at every stage (steps, stages, N)."""
-    terms = [
-        np.multiply.outer(curve(s.history, values, t), curve(s.profile, values, x))
-        for s in e.source
-    ]
-    for node, end in _ends(e):
-        if node in drive:
-            unit = np.array([drive[node] if i == node else 0.0 for i in range(x.size)])
-            terms.append(np.multiply.outer(curve(end.value, values, t), unit))
-    return sum(terms, np.zeros((*t.shape, x.size)))
 
 
 def _stage_solver(K: Array, step: float, held: list[int]) -> Callable[[Array], Array]:
@@ -211,13 +222,17 @@ def _stage_solver(K: Array, step: float, held: list[int]) -> Callable[[Array], A
 
 def _bilinear(e: Experiment, u: Array, x: float, t: float) -> Any:
     """The field between its two nodes and its two steps."""
-    i, p = _cell(x / (e.bar.length / e.bar.cells), e.bar.cells)
-    k, q = _cell(t / (e.time.end / e.time.steps), e.time.steps)
+    i, p = _cell(x, list(e.grid.x))
+    dt = e.time.end / e.time.steps
+    k, q = _cell(t, [step * dt for step in range(e.time.steps + 1)])
     before = (1 - p) * u[k, i] + p * u[k, i + 1]
     after = (1 - p) * u[k + 1, i] + p * u[k + 1, i + 1]
     return (1 - q) * before + q * after
 
 
-def _cell(position: float, count: int) -> tuple[int, float]:
-    below = min(max(math.floor(position), 0), count - 1)
-    return below, position - below
+def _cell(s: float, points: list[float]) -> tuple[int, float]:
+    """The interval of `points` in which `s` lies, and how far into it."""
+    below = 0
+    while below < len(points) - 2 and points[below + 1] <= s:
+        below += 1
+    return below, (s - points[below]) / (points[below + 1] - points[below])

@@ -9,7 +9,7 @@ import pytest
 
 from solver import kernels
 from solver.kernels.tridiagonal import add_outer, add_product
-from tests import oracles
+from tests import dense_bar
 from tests.experiments import METHODS
 from tests.marches import (
     DIRECTIONS,
@@ -34,7 +34,7 @@ METHOD = pytest.mark.parametrize("method", sorted(METHODS))
 def test_solve_and_transposed_solve_against_dense(seed: int, n: int, dtype: type) -> None:
     rng = np.random.default_rng([seed, n])
     bands, rhs = random_bands(rng, n, dtype), figures(rng, (n,), dtype)
-    M = np.eye(n) - 0.1 * oracles.dense(bands)
+    M = np.eye(n) - 0.1 * dense_bar.dense(bands)
     for band, matrix in ((bands, M), (kernels.transpose(bands), M.T)):
         u = np.empty_like(rhs)
         kernels.solve(kernels.factor(band, 0.1), rhs.copy(), u)
@@ -60,7 +60,7 @@ def test_dot_products_with_the_transpose(seed: int, n: int) -> None:
     rng = np.random.default_rng([seed, n])
     bands, x, y = random_bands(rng, n), figures(rng, (n,)), figures(rng, (n,))
     transposed = kernels.transpose(bands)
-    np.testing.assert_allclose(oracles.dense(transposed), oracles.dense(bands).T, atol=1e-14)
+    np.testing.assert_allclose(dense_bar.dense(transposed), dense_bar.dense(bands).T, atol=1e-14)
     for apply in (_product, _inverse):
         u, v, forgotten = apply(bands, x), apply(transposed, y), apply(bands, y)
         reach = np.linalg.norm(u) * np.linalg.norm(y)
@@ -72,11 +72,11 @@ def test_dot_products_with_the_transpose(seed: int, n: int) -> None:
 def test_product_and_outer_product_against_dense(n: int) -> None:
     rng = np.random.default_rng(n)
     bands, x, y = random_bands(rng, n), figures(rng, (n,)), figures(rng, (n,))
-    assert relative_gap(_product(bands, x), oracles.dense(bands) @ x) <= 1e-14
+    assert relative_gap(_product(bands, x), dense_bar.dense(bands) @ x) <= 1e-14
     bands_bar = np.zeros((3, n))
     add_outer(y, x, bands_bar)
     direction = random_bands(rng, n)
-    slope, swapped = (a @ oracles.dense(direction) @ b for a, b in ((y, x), (x, y)))
+    slope, swapped = (a @ dense_bar.dense(direction) @ b for a, b in ((y, x), (x, y)))
     assert np.sum(bands_bar * direction) == pytest.approx(slope, rel=1e-12)
     assert n == 1 or swapped != pytest.approx(slope, rel=1e-3)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from solver import (
+    TABLEAUX,
     Bar,
     Cancelled,
     Experiment,
@@ -24,8 +25,10 @@ from solver import (
     calibrate,
 )
 from solver.assemble import Assembly
-from tests import oracles
-from tests.experiments import course, experiments, fifty
+from solver.experiment import Study
+from solver.parameters import Parameters
+from tests import dense_bar, oracles
+from tests.experiments import course, fifty, studies
 from tests.verification import relative_gap
 
 LONGEST_SILENCE = 0.2  # s of marching between two pulses
@@ -33,23 +36,25 @@ A_ROW = 8 * 50  # bytes of one stage of the course bar's states
 
 
 @pytest.mark.parametrize("steps_kept", [0, 1, 7, 49])
-def test_recomputed_blocks_change_no_bit_of_the_gradient(steps_kept: int) -> None:
-    m = np.array([2.0, 1.5])
-    whole = Objective(course()).value_and_gradient(m)
-    blocks = Objective(course(), memory=steps_kept * A_ROW).value_and_gradient(m)
+@pytest.mark.parametrize("method", sorted(TABLEAUX))
+def test_recomputed_blocks_change_no_bit_of_the_gradient(method: str, steps_kept: int) -> None:
+    m, experiment = np.array([2.0, 1.5]), course(time=Time(1.0, 50, method))
+    budget = steps_kept * A_ROW * TABLEAUX[method].stages
+    whole = Objective(experiment).value_and_gradient(m)
+    blocks = Objective(experiment, memory=budget).value_and_gradient(m)
     assert whole[0] == blocks[0]
     np.testing.assert_array_equal(whole[1], blocks[1])
-    nearby = Objective(course()).value_and_gradient(np.nextafter(m, 3.0))
+    nearby = Objective(experiment).value_and_gradient(np.nextafter(m, 3.0))
     assert not np.array_equal(whole[1], nearby[1])  # a last bit of difference would show
 
 
 @fifty
-@given(experiments())
-def test_recomputed_blocks_on_random_experiments(experiment: Experiment) -> None:
-    m = Objective(experiment).parameters.start
-    for memory in (1, 3 * 8 * experiment.bar.cells):
-        found = Objective(experiment, memory=memory).value_and_gradient(m)
-        expected = Objective(experiment).value_and_gradient(m)
+@given(studies())
+def test_recomputed_blocks_on_random_studies(study: Study) -> None:
+    m = Objective(study).parameters.start
+    for memory in (1, 3 * 8 * study.experiments[0].bar.cells):
+        found = Objective(study, memory=memory).value_and_gradient(m)
+        expected = Objective(study).value_and_gradient(m)
         assert found[0] == expected[0]
         np.testing.assert_array_equal(found[1], expected[1])
 
@@ -57,7 +62,7 @@ def test_recomputed_blocks_on_random_experiments(experiment: Experiment) -> None
 def test_the_memory_budget_is_kept() -> None:
     objective = Objective(course(), memory=7 * A_ROW)
     objective.value_and_gradient(np.array([2.0, 1.5]))
-    assert objective._march._states.nbytes <= 7 * A_ROW
+    assert objective.models[0]._march._states.nbytes <= 7 * A_ROW
 
 
 def test_one_objective_serves_many_points() -> None:
@@ -127,9 +132,9 @@ def test_a_pulse_that_raises_stops_the_adjoint_sweep_and_the_fit() -> None:
 
 def test_matrix_entries_printed_with_the_course_exercise() -> None:
     """SOURCE.md: A11 = 201, A12 = -200, A21 = -101.5, A33 = 207, A10,10 = 228 at a = 2, b = 1.5."""
-    assembly = Assembly(course())
-    coefficients = assembly.coefficients(assembly.values(np.array([2.0, 1.5])))
-    A = np.eye(50) - oracles.dense(coefficients.bands) / 50
+    assembly = Assembly(course(), Parameters.of(course()))
+    coefficients = assembly.coefficients(assembly.curves.at(np.array([2.0, 1.5])))
+    A = np.eye(50) - dense_bar.dense(coefficients.bands) / 50
     found = [A[0, 0], A[0, 1], A[1, 0], A[2, 2], A[9, 9]]
     printed = [201.0, -200.0, -101.5, 207.0, 228.0]
     np.testing.assert_allclose(found, printed, rtol=1e-13)
@@ -149,7 +154,7 @@ def test_a_pinned_end_is_no_state() -> None:
     )
     objective = Objective(experiment)
     m, values = objective.parameters.start, oracles.start_values(experiment)
-    assert objective._march.probes.tolist() == [0]
+    assert objective.models[0]._march.probes.tolist() == [0]
     np.testing.assert_allclose(
         objective.predict(m), oracles.readings(experiment, values), rtol=1e-14
     )

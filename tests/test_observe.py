@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 import solver
-from solver import Experiment
+from solver import Bar, Experiment, Grading
 from solver.observe import observe
 from tests import oracles
 from tests.experiments import course, experiments, fifty
@@ -26,20 +26,40 @@ def test_sensors_and_their_transpose(experiment: Experiment) -> None:
     reach = np.linalg.norm(read) * np.linalg.norm(w)
     assert abs(read @ w - np.sum(field * spread)) <= 1e-14 * reach
     assert abs(1.001 * (read @ w) - np.sum(field * spread)) > 1e-14 * reach
-    # interpolation weights: a constant field is read as itself
-    np.testing.assert_allclose(observation.apply(np.ones_like(field)), 1.0, rtol=0, atol=1e-14)
 
 
+@fifty
+@given(experiments())
+def test_a_field_that_is_straight_in_space_and_time_is_read_exactly(experiment: Experiment) -> None:
+    observation, grid = observe(experiment), experiment.grid
+
+    def straight(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        p, q = x / grid.length, t / grid.end
+        return 1.0 + 2.0 * p - 3.0 * q + 4.0 * p * q
+
+    t, x = np.meshgrid(grid.t, grid.x[observation.nodes], indexing="ij")
+    read = observation.apply(straight(x, t))
+    sensors = experiment.sensors
+    where = np.concatenate([np.full(s.present.sum(), s.x) for s in sensors])
+    when = np.concatenate([s.times[s.present] for s in sensors])
+    np.testing.assert_allclose(read, straight(where, when), rtol=0, atol=1e-13)
+    assert np.abs(read - straight(where, 0.999 * when)).max() > 1e-13
+
+
+@pytest.mark.parametrize("grading", [None, Grading("left", 5.0), Grading("both", 30.0)])
 @pytest.mark.parametrize("offset", [0.0, 4e-10, -4e-10])
-def test_times_and_places_within_a_billionth_of_the_grid_are_on_it(offset: float) -> None:
-    experiment = course(np.zeros(3))
-    sensor = replace(
-        experiment.sensors[0], x=(7 + offset) / 50, times=np.array([3, 8, 50 + min(offset, 0)]) / 50
-    )
-    on_grid = replace(sensor, x=7 / 50, times=np.array([3, 8, 50]) / 50)
+def test_times_and_places_within_a_billionth_of_the_grid_are_on_it(
+    offset: float, grading: Grading | None
+) -> None:
+    experiment = course(np.zeros(3), bar=Bar(1.0, 50, grading=grading))
+    x, dx = experiment.grid.x, experiment.grid.dx
+    place = float(x[7] + offset * dx[7 if offset > 0.0 else 6])
+    times = np.array([3, 8, 50 + min(offset, 0)]) / 50
+    sensor = replace(experiment.sensors[0], x=place, times=times)
+    on_grid = replace(sensor, x=float(x[7]), times=np.array([3, 8, 50]) / 50)
     weights = observe(replace(experiment, sensors=(sensor,))).matrix
     assert (weights != observe(replace(experiment, sensors=(on_grid,))).matrix).nnz == 0
-    beside = replace(sensor, x=(7 + 4e-9) / 50)  # four billionths are not
+    beside = replace(sensor, x=float(x[7] + 4e-9 * dx[7]))  # four billionths are not
     assert observe(replace(experiment, sensors=(beside,))).nodes.tolist() == [7, 8]
 
 

@@ -111,10 +111,10 @@ def test_figures_published_with_the_course_data() -> None:
 
 
 def test_given_sigma_takes_the_normal_distribution() -> None:
-    data = twin_readings() * (1 + 0.01 * np.random.default_rng(1).standard_normal(51))
     sigma = np.random.default_rng(2).uniform(1e-5, 1e-4, 51)
+    data = twin_readings() + sigma * np.random.default_rng(1).standard_normal(51)
     found = calibrate(course(data, sigma=sigma))
-    R = jacobian(found.experiment, found.estimates) / sigma[:, None]
+    R = jacobian(found.study, found.estimates) / sigma[:, None]
     covariance = np.linalg.inv(R.T @ R)
     u = found.uncertainty
     assert relative_gap(u.covariance, covariance) <= 1e-8
@@ -129,11 +129,11 @@ def test_given_sigma_takes_the_normal_distribution() -> None:
 @pytest.mark.parametrize("readings", [4, 9, 50])
 def test_estimated_sigma_takes_students_t(readings: int) -> None:
     kept = np.linspace(1, 50, readings).astype(int)
-    data = twin_readings()[kept] * (1 + 0.01 * np.random.default_rng(3).standard_normal(readings))
+    data = twin_readings()[kept] + 1e-4 * np.random.default_rng(3).standard_normal(readings)
     found = calibrate(course(sensors=(Sensor(0.0, COURSE_TIMES[kept], data),)))
     u, freedom = found.uncertainty, readings - 2
     s = np.sqrt(found.objective / freedom)
-    R = jacobian(found.experiment, found.estimates)
+    R = jacobian(found.study, found.estimates)
     assert u.sigma == pytest.approx(s, rel=1e-9)
     assert u.degrees_of_freedom == freedom
     assert relative_gap(u.covariance, s**2 * np.linalg.inv(R.T @ R)) <= 1e-7
@@ -146,11 +146,14 @@ def test_a_log_scale_has_a_positive_interval() -> None:
     a, b = Unknown("a", 1.0), Unknown("b", 1.0, scale="log")
     noisy = with_noise(0.1, seed=0)
     found = calibrate(replace(noisy, material=Material(Linear(a, b))))
-    (lower, upper), error = found.uncertainty.intervals[1], found.uncertainty.standard_errors[1]
+    u = found.uncertainty
+    (lower, upper), error = u.formal_intervals[1], u.formal_errors[1]
     value = found.theta[1]
     assert 0.0 < lower < value < upper
     assert upper / value == pytest.approx(value / lower, rel=1e-12)
     assert np.log(upper / value) == pytest.approx(norm.ppf(0.975) * error / value, rel=1e-12)
+    wide, factor = u.intervals[1], u.quantile[1] * u.standard_errors[1] / value
+    np.testing.assert_allclose(np.log(wide / value), [-factor, factor], rtol=1e-12)
     linear = calibrate(noisy)
     np.testing.assert_allclose(linear.theta, found.theta, rtol=1e-5)
     assert linear.uncertainty.intervals[1].sum() == pytest.approx(2 * linear.theta[1], rel=1e-12)

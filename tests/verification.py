@@ -14,6 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from solver import Field
+
 Array = NDArray[np.float64]
 
 COMPLEX_STEP = 1e-40  # no cancellation, so it may be as small as it likes
@@ -31,6 +33,11 @@ class TaylorRates:
 
     first: Array
     second: Array
+
+    @property
+    def straight(self) -> bool:
+        """Whether J moves along v, and less ``h g.v`` not beyond round-off."""
+        return self.first.size > 0 and self.second.size == 0
 
     @property
     def r0(self) -> float:
@@ -82,6 +89,12 @@ def central_differences(function: Callable[[Array], float], m: Array, steps: Arr
     """The gradient by central differences with one step per component."""
     moves = np.diag(steps)
     return np.array([function(m + d) - function(m - d) for d in moves]) / (2.0 * steps)
+
+
+def worst_error(found: Field, exact: Callable[[Array, Array], Array]) -> float:
+    """The largest error over all nodes and steps against exact(x, t)."""
+    t, x = np.meshgrid(found.t, found.x, indexing="ij")
+    return float(np.abs(found.temperatures - exact(x, t)).max())
 
 
 def observed_orders(errors: Sequence[float], ratio: float = 2.0) -> Array:
