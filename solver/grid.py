@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,8 @@ TOWARDS = ("left", "right", "both")
 class Grading:
     """Cells refined towards an end: each wider than the one before by the same factor.
 
-    towards: left, right, or both. ratio: the widest cell over the narrowest.
+    towards: left, right, or both. ratio: of the widest cell to the narrowest, above 1; where there
+    are few cells, a little less comes of it.
     """
 
     towards: str
@@ -43,11 +44,11 @@ class Grid:
 
     @cached_property
     def x(self) -> Array:
-        """Nodes, shape (cells + 1,)."""
+        """Nodes, shape (cells + 1,); those of twice the cells contain them."""
+        even = np.linspace(0.0, 1.0, self.cells + 1)
         if self.grading is None:
-            return np.linspace(0.0, self.length, self.cells + 1)
-        widths = self._widths(self.grading)
-        nodes = np.concatenate([[0.0], np.cumsum(widths)]) * (self.length / widths.sum())
+            return self.length * even
+        nodes = self.length * _graded(even, self.grading)
         nodes[-1] = self.length
         return np.asarray(nodes)
 
@@ -80,12 +81,14 @@ class Grid:
         stages = np.arange(self.steps)[:, None] + self.tableau.stage_offsets(self.steps)
         return np.concatenate([[0.0], (stages * self.dt).ravel()])
 
-    def _widths(self, grading: Grading) -> Array:
-        """Relative widths of the cells."""
-        place = np.linspace(0.0, 1.0, self.cells)  # 0 where the narrowest cell lies
-        if grading.towards == "right":
-            place = place[::-1]
-        elif grading.towards == "both":
-            place = 1.0 - np.abs(2.0 * place - 1.0)
-            place /= place.max() or 1.0  # of an even number of cells two share the middle
-        return np.asarray(grading.ratio**place)
+
+def _graded(even: Array, grading: Grading) -> Array:
+    """Even places on [0, 1] moved so that the cells there grow by a factor from one to the next."""
+    match grading.towards:
+        case "left":
+            return np.asarray(np.expm1(even * np.log(grading.ratio)) / (grading.ratio - 1.0))
+        case "right":
+            return 1.0 - _graded(1.0 - even, replace(grading, towards="left"))
+        case _:
+            half = _graded(1.0 - np.abs(1.0 - 2.0 * even), replace(grading, towards="left"))
+            return np.where(even <= 0.5, 0.5 * half, 1.0 - 0.5 * half)

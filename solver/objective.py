@@ -138,6 +138,7 @@ class Objective:
         y, y_dot = self._push_forward(theta, np.eye(theta.size))
         shaped = self.shaped(y)
         residuals = [shaped.s, *(p.residuals(theta) for p in self._penalties)]
+        self._sum_of_squares(shaped.s)  # or there is no answer
         jacobian = y_dot * (shaped.slope * self.weights)[:, None]
         rows = [p.jacobian(theta).toarray() for p in self._penalties if p.t.size]
         return np.concatenate(residuals), np.vstack([jacobian, *rows]) if rows else jacobian

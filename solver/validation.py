@@ -122,8 +122,8 @@ def _grid(experiment: Experiment) -> Iterator[Problem]:
 def _grading(grading: Grading | None) -> Iterator[Problem]:
     if grading is not None:
         yield from _one_of(("bar", "grading", "towards"), grading.towards, TOWARDS)
-        if not 1.0 <= grading.ratio <= STEEPEST:
-            detail = f"the widest cell is 1 to {STEEPEST:g} times the narrowest"
+        if not 1.0 < grading.ratio <= STEEPEST:
+            detail = f"the widest cell is more than 1 and up to {STEEPEST:g} times the narrowest"
             yield Problem(("bar", "grading", "ratio"), "out_of_range", detail)
 
 
