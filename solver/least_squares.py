@@ -30,7 +30,9 @@ ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a sea
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
 FIRST_DAMPING = 1e-4
 LONGEST = float(np.log(10.0))  # step in a logarithm
-DRIFT, DRIFT_STEPS, DRIFT_GAIN = 2.0, 5, 1e-6  # moved so far in so many steps for so little of J
+LATELY = 5  # accepted steps
+DRIFT, DRIFT_GAIN = 2.0, 1e-6  # moved so far lately for so little of J
+RESTING = 1e-4  # of one reading's share of J, gained lately: less than noise will ever tell
 MAX_REJECTIONS = 60
 
 
@@ -69,8 +71,13 @@ def levenberg_marquardt(
         history.append(here.iteration(len(history), scaling))
         way.append(here.z)
         report(history[-1])
-        if _drifting(history, way):
+        gained = _lately(history)
+        if gained <= DRIFT_GAIN * here.J and _far(way):
             return _before_the_drift(history, way, scaling, here.r.size)
+        share = here.J / here.r.size  # of one reading
+        if gained <= RESTING * share and _promised(here, _free(here, scaling)) <= share:
+            status = "converged"  # at a kink of the model, where residuals are not stationary
+            break
         if trial.small or settled:
             status = _verdict(here, D, _free(here, scaling))
             break
@@ -126,13 +133,23 @@ def _lower_point(
     return trial
 
 
-def _drifting(history: list[Iteration], way: list[Array]) -> bool:
-    """Whether a variable has gone far in the last steps, and J has gained nothing by it."""
-    if len(way) <= DRIFT_STEPS:
-        return False
-    before, now = history[-1 - DRIFT_STEPS].objective, history[-1].objective
-    far = np.max(np.abs(way[-1] - way[-1 - DRIFT_STEPS])) >= DRIFT
-    return bool(far and before - now <= DRIFT_GAIN * now)
+def _lately(history: list[Iteration]) -> float:
+    """By how much the last accepted steps have reduced J."""
+    if len(history) <= LATELY:
+        return np.inf
+    return history[-1 - LATELY].objective - history[-1].objective
+
+
+def _far(way: list[Array]) -> bool:
+    """Whether a variable has gone far in these steps."""
+    return bool(np.max(np.abs(way[-1] - way[-1 - LATELY])) >= DRIFT)
+
+
+def _promised(here: _Linearisation, free: Array) -> float:
+    """By how much the linear model could still reduce J."""
+    step = np.zeros(here.z.shape)
+    step[free] = lstsq(here.R[:, free], -here.r, lapack_driver="gelsy", check_finite=False)[0]
+    return here.J - float(np.sum((here.r + here.R @ step) ** 2))
 
 
 def _before_the_drift(
