@@ -101,7 +101,7 @@ def calibrate(
     predicted = objective.predict(theta)
     uncertainty = quantify(objective, theta, arrived=found.search.status in ARRIVED)
     discretisation = discretisation_of(
-        objective, theta, uncertainty, chosen=not is_chosen(study), pulse=pulse
+        objective, theta, predicted, uncertainty, chosen=not is_chosen(study), pulse=pulse
     )
     residuals = tuple(
         diagnose((predicted - objective.data)[rows], size)
@@ -109,7 +109,7 @@ def calibrate(
             objective.sensor_rows, uncertainty.widening.effective_sample_sizes, strict=True
         )
     )
-    discrepancy, terms = discrepancy_of(objective, uncertainty), objective.terms(theta)
+    discrepancy, terms = discrepancy_of(objective, uncertainty), objective.terms(theta, predicted)
     fourier = objective.models[0].assembly.fourier_number(theta)
     return Calibration(
         study=found.study,

@@ -223,8 +223,8 @@ def _periodogram(residuals: Array, basis: Array) -> _Periodogram:
 def _with_freedom(edges: Array, left: Array) -> Array:
     """The bands' edges, bands joined where the fit has left less than `LEAST` of their freedom.
 
-    What is left of a coefficient that the fit has all but absorbed would be blown up by 1 / (1 - h),
-    and with it every curvature of the model and every bias of sigma.
+    What is left of a coefficient that the fit has all but absorbed would be blown up by
+    1 / (1 - h), and with it every curvature of the model and every bias of sigma.
     """
     if edges.size < 2:
         return edges

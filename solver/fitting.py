@@ -42,7 +42,7 @@ class Found:
 
 
 def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
-    """Search for the unknowns of `study`. Raises TrialError without an answer at the start."""
+    """Search for the unknowns of a valid study; TrialError without an answer at the start."""
     way: list[Iteration] = []
 
     def numbered(step: Iteration) -> None:
@@ -52,7 +52,7 @@ def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
     theta = Parameters.of(study).start
     settled = with_grid(study, theta, least=GUESSED, pulse=pulse)
     for _ in range(GRID_ROUNDS):
-        objective = Objective(settled, pulse=pulse)
+        objective = Objective(settled, valid=True, pulse=pulse)
         found, choices = _smoothed(objective, theta, numbered)
         theta = found.theta
         finer = _finer(study, settled, objective, theta, pulse)

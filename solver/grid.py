@@ -49,7 +49,7 @@ class Grid:
         if self.grading is None:
             return self.length * even
         nodes = self.length * _graded(even, self.grading)
-        nodes[-1] = self.length
+        nodes[0], nodes[-1] = 0.0, self.length
         return np.asarray(nodes)
 
     @cached_property

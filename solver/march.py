@@ -33,7 +33,7 @@ SECONDS_PER_ROW = 2e-8  # a generous price of one row of one stage in a kernel, 
 DIRECTIONS = 16  # tangents marched together
 
 Pulse = Callable[[], None]
-Factors = tuple[Array, ...]  # (stages, 3, N) for the first steps, and for the rest
+Factors = tuple[Array, ...]  # (stages, 3, N), and the same for the first steps if they differ
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class LinearMarch:
         self.dt = dt
         self.steps = steps
         self._start_steps = min(tableau.start_steps, steps)
-        self._A = (tableau.A_start, tableau.A)
+        self._A = (tableau.A, tableau.A_start)[: 2 if self._start_steps else 1]
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
@@ -239,8 +239,8 @@ class LinearMarch:
         )
 
     def _phase(self, step: int) -> int:
-        """0 in the first steps, which have their own rows, 1 after."""
-        return int(step >= self._start_steps)
+        """1 in the first steps where they have their own rows, else 0."""
+        return int(step < self._start_steps)
 
     def _reserve(self, n: int) -> None:
         blocks = list(self._blocks(n))

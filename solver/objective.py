@@ -31,11 +31,20 @@ class Objective:
 
     Raises InvalidExperiment when the study makes no sense, and from every evaluation TrialError
     where a model has no finite answer. `pulse` runs at least every 0.2 s of marching and may raise
-    to stop it. Holds buffers: one object serves one thread at a time.
+    to stop it. A study that is known to make sense is `valid`. Holds buffers: one object serves one
+    thread at a time.
     """
 
-    def __init__(self, study: Study, *, pulse: Pulse = no_pulse, memory: int = MEMORY) -> None:
-        validate(study)
+    def __init__(
+        self,
+        study: Study,
+        *,
+        valid: bool = False,
+        pulse: Pulse = no_pulse,
+        memory: int = MEMORY,
+    ) -> None:
+        if not valid:
+            validate(study)
         self.study = study
         self.pulse = pulse
         self.parameters = Parameters.of(study)
@@ -57,6 +66,9 @@ class Objective:
     def smooth(self, weights: dict[str, float]) -> None:
         """Hold the unknown curves smooth from now on, by these weights."""
         self.smoothing = smoothing_of(self.knots, weights, self.study, self.parameters)
+        self._penalties: tuple[Penalty, ...] = tuple(
+            penalty for penalty in (self.prior, self.smoothing) if penalty.t.size
+        )
 
     @property
     def sensor_rows(self) -> list[slice]:
@@ -87,7 +99,7 @@ class Objective:
 
     def jacobian(self, theta: Array) -> Array:
         """dy/dtheta (M, p), by tangent marches."""
-        return self.jvp(theta, np.eye(theta.size))
+        return self.linearise(theta)[1]
 
     def weighted(self, y: Array) -> Array:
         """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
@@ -120,10 +132,10 @@ class Objective:
             squares.append(p)
         return self._sum_of_squares(np.concatenate(squares)), gradient
 
-    def terms(self, theta: Array) -> dict[str, float]:
-        """What J is made of."""
+    def terms(self, theta: Array, y: Array) -> dict[str, float]:
+        """What J is made of, y being the readings at theta."""
         return {
-            "data": self._sum_of_squares(self.shaped(self.predict(theta)).s),
+            "data": self._sum_of_squares(self.shaped(y).s),
             "prior": self._sum_of_squares(self.prior.residuals(theta)),
             "smoothing": self._sum_of_squares(self.smoothing.residuals(theta)),
         }
@@ -135,13 +147,23 @@ class Objective:
 
     def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """R and dR/dtheta (M + penalties, p), by tangent marches."""
-        y, y_dot = self._push_forward(theta, np.eye(theta.size))
+        y, y_dot = self.linearise(theta)
         shaped = self.shaped(y)
-        residuals = [shaped.s, *(p.residuals(theta) for p in self._penalties)]
         self._sum_of_squares(shaped.s)  # or there is no answer
         jacobian = y_dot * (shaped.slope * self.weights)[:, None]
-        rows = [p.jacobian(theta).toarray() for p in self._penalties if p.t.size]
-        return np.concatenate(residuals), np.vstack([jacobian, *rows]) if rows else jacobian
+        return self.with_penalties(theta, shaped.s, jacobian)
+
+    def linearise(self, theta: Array) -> tuple[Array, Array]:
+        """The readings y (M,) and dy/dtheta (M, p), by tangent marches."""
+        return self._push_forward(theta, np.eye(theta.size))
+
+    def with_penalties(self, theta: Array, s: Array, jacobian: Array) -> tuple[Array, Array]:
+        """The penalties' rows below those of the readings."""
+        if not self._penalties:
+            return s, jacobian
+        residuals = [p.residuals(theta) for p in self._penalties]
+        rows = [p.jacobian(theta).toarray() for p in self._penalties]
+        return np.concatenate([s, *residuals]), np.vstack([jacobian, *rows])
 
     def push(self, theta: Array, direction: Array) -> Array:
         """dR/dtheta times `direction` (p,)."""
@@ -160,10 +182,6 @@ class Objective:
             here, rest = rest[: penalty.t.size], rest[penalty.t.size :]
             theta_bar += penalty.jacobian(theta).T @ here
         return theta_bar
-
-    @property
-    def _penalties(self) -> tuple[Penalty, Penalty]:
-        return self.prior, self.smoothing
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         parts = [model.push_forward(theta, directions) for model in self.models]

@@ -66,17 +66,13 @@ def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> 
         for right in (0, 1)
         for late in (0, 1)
     ]
-    touched = np.concatenate([i[w != 0] for i, _, w in corners])
-    nodes = np.unique(touched).astype(np.int64)
-    rows, columns, weights = [], [], []
-    for i, k, w in corners:
-        used = w != 0
-        rows.append(np.flatnonzero(used))
-        columns.append(k[used] * nodes.size + np.searchsorted(nodes, i[used]))
-        weights.append(w[used])
-    entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
-    matrix = csr_array(entries, shape=(x.size, (grid.steps + 1) * nodes.size))
-    return Observation(nodes, matrix, slices)
+    i, k, w = (np.stack(part, axis=1) for part in zip(*corners, strict=True))  # (M, 4)
+    used = w != 0
+    nodes = np.unique(i[used]).astype(np.int64)
+    columns = k[used] * nodes.size + np.searchsorted(nodes, i[used])
+    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    shape = (x.size, (grid.steps + 1) * nodes.size)
+    return Observation(nodes, csr_array((w[used], columns, ends), shape=shape), slices)
 
 
 def reading_times(sensor: Sensor, grid: Grid) -> Array:

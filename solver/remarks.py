@@ -74,13 +74,14 @@ def sensor_labels(study: Study) -> list[str]:
 def discretisation_of(
     objective: Objective,
     theta: Array,
+    y: Array,
     uncertainty: Uncertainty,
     *,
     chosen: bool,
     pulse: Pulse,
 ) -> Discretisation:
-    """The error that the grid leaves in readings and estimates."""
-    error = grid_error(objective.study, theta, pulse=pulse)
+    """The error that the grid leaves in the readings y and in the estimates."""
+    error = grid_error(objective.study, theta, y, pulse=pulse)
     noise = 1.0 if uncertainty.sigma is None else uncertainty.sigma
     weighted = error.total * objective.weights
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -54,10 +54,16 @@ class GridError:
         return self.cells + self.steps
 
 
-def grid_error(study: Study, theta: Array, *, pulse: Pulse = no_pulse) -> GridError:
-    """The discretisation error of every reading of a study at theta."""
-    parameters = Parameters.of(study)
-    errors = [_error(e, parameters, theta, observe, pulse) for e in study.experiments]
+def grid_error(
+    study: Study, theta: Array, y: Array | None = None, *, pulse: Pulse = no_pulse
+) -> GridError:
+    """The discretisation error of every reading of a study at theta; y: the readings, if known."""
+    parameters, errors, start = Parameters.of(study), [], 0
+    for experiment in study.experiments:
+        count = sum(int(sensor.present.sum()) for sensor in experiment.sensors)
+        known = None if y is None else y[start : start + count]
+        errors.append(_error(experiment, parameters, theta, observe, pulse, known))
+        start += count
     return GridError(
         np.concatenate([e.cells for e in errors]), np.concatenate([e.steps for e in errors])
     )
@@ -131,7 +137,12 @@ def _raised(count: int, excess: float, order: int, most: int) -> int:
 
 
 def _error(
-    experiment: Experiment, parameters: Parameters, theta: Array, look: Look, pulse: Pulse
+    experiment: Experiment,
+    parameters: Parameters,
+    theta: Array,
+    look: Look,
+    pulse: Pulse,
+    y: Array | None = None,
 ) -> GridError:
     cells, steps = experiment.grid.cells, experiment.grid.steps
 
@@ -139,7 +150,7 @@ def _error(
         on = on_grid(experiment, cells, steps)
         return Model(on, parameters, observation=look(on), pulse=pulse).predict(theta)
 
-    y = readings(cells, steps)
+    y = readings(cells, steps) if y is None else y
     gain = 2.0**experiment.grid.tableau.order
     return GridError(
         cells=(readings(2 * cells, steps) - y) * 4.0 / 3.0,

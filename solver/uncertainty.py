@@ -150,13 +150,10 @@ def _embedded(covariance: Array, free: Array, missing: Array) -> Array:
 
 def _pseudo_residuals(objective: Objective, theta: Array) -> tuple[Array, Array]:
     """Weighted residuals, under Huber's loss psi / mean(psi'), penalties below, and Jacobian."""
-    r, R = objective.residuals_and_jacobian(theta)
-    M = objective.data.size
-    shaped = objective.shaped(objective.predict(theta))
-    r, R = r.copy(), R.copy()
-    R[:M] /= shaped.slope[:, None]
-    r[:M] = shaped.psi / max(float(np.mean(shaped.psi_slope)), 1.0 / M)
-    return r, R
+    y, y_dot = objective.linearise(theta)
+    shaped = objective.shaped(y)
+    r = shaped.psi / max(float(np.mean(shaped.psi_slope)), 1.0 / y.size)
+    return objective.with_penalties(theta, r, y_dot * objective.weights[:, None])
 
 
 def _variance(r: Array, freedom: float, given: bool) -> float:

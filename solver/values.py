@@ -26,6 +26,7 @@ from solver.sampling import (
     HEAT_CAPACITY,
     AtPoints,
     Sample,
+    Sampling,
     samples_of,
 )
 
@@ -83,7 +84,7 @@ class CurveValues:
                 if not np.isfinite(values[place]).all():
                     raise TrialError(place, "not_finite", "its values are not finite numbers")
                 if place in POSITIVE:
-                    _require_positive(place, curve, sampling.points, values[place])
+                    _require_positive(place, curve, sampling, values[place])
         return values
 
     def one(self, place: Place, theta: Array) -> Array:
@@ -135,14 +136,20 @@ def _product(matrix: Any, directions: Array) -> Any:
     return (matrix @ directions.T).T
 
 
-def _require_positive(place: Place, curve: Any, nodes: Array, sampled: Array) -> None:
+def _require_positive(place: Place, curve: Any, sampling: Sampling, sampled: Array) -> None:
     """A property of matter is positive at every node, and so is what is made of it."""
-    name, unit = POSITIVE[place]
-    for values, x in ((AtPoints(nodes).value(curve), nodes), (sampled, nodes[: sampled.size])):
-        k = int(np.argmin(values.real))
-        if not values.real[k] > 0.0:
-            detail = (
-                f"the {name} is {values.real[k]:g} {unit} at x = {x[k]:g} m; "
-                "it must be positive everywhere on the bar"
-            )
-            raise TrialError(place, f"{place[-1]}_not_positive", detail)
+    x = sampling.points
+    _require_positive_at(place, x, sampled)
+    if not isinstance(sampling, AtPoints):
+        _require_positive_at(place, x, np.asarray(curve.value(x)))
+
+
+def _require_positive_at(place: Place, x: Array, values: Array) -> None:
+    k = int(np.argmin(values.real))
+    if not values.real[k] > 0.0:
+        name, unit = POSITIVE[place]
+        detail = (
+            f"the {name} is {values.real[k]:g} {unit} at x = {x[k]:g} m; "
+            "it must be positive everywhere on the bar"
+        )
+        raise TrialError(place, f"{place[-1]}_not_positive", detail)
