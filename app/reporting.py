@@ -28,6 +28,7 @@ from solver import Calibration, Iteration, Parameters, Problem, Study
 from solver.bands import Band
 from solver.kernels import Array
 from solver.remarks import sensor_labels
+from solver.simulate import Simulation
 
 
 def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
@@ -129,7 +130,7 @@ def check_answer(check: solver.Check, provenance: Provenance) -> CheckAnswer:
     )
 
 
-def simulated(simulation: solver.Simulation) -> dict[str, SensorReadings]:
+def simulated(simulation: Simulation) -> dict[str, SensorReadings]:
     """Computed readings by sensor."""
     study = simulation.study
     times = (

@@ -14,9 +14,11 @@ from app import answers, reporting
 from app.columns import Reader
 from app.document import read_document
 from app.limits import Limits
-from solver import InvalidExperiment, Joint, Problem, Study
+from solver import InvalidExperiment, Joint, Parameters, Problem, Study
 from solver.model import no_pulse
 from solver.scaling import Report
+from solver.simulate import simulation, slope
+from solver.simulate import theta_at
 
 Pulse = Callable[[], None]
 At = dict[str, float | list[float]]
@@ -51,7 +53,7 @@ class Task:
 
     def gradient(self, at: At) -> answers.GradientAnswer:
         """J and its gradient."""
-        found = solver.slope(self.study, at, pulse=self.pulse)
+        found = slope(self.study, at, pulse=self.pulse)
         return answers.GradientAnswer(
             objective=found.objective,
             gradient=found.gradient,
@@ -61,7 +63,7 @@ class Task:
 
     def simulate(self, at: At) -> answers.SimulationAnswer:
         """The readings of every sensor."""
-        found = solver.run(self.study, at, pulse=self.pulse)
+        found = simulation(self.study, at, pulse=self.pulse)
         return answers.SimulationAnswer(
             sensors=reporting.simulated(found),
             at=self._point(at),
@@ -94,7 +96,9 @@ class Task:
         return reporting.check_answer(found, self._provenance(found.study))
 
     def _point(self, at: At) -> At:
-        return solver.starts(self.study) | at
+        """The value of every unknown; a number given for a curve is all of its values."""
+        parameters = Parameters.of(self.study)
+        return parameters.named(theta_at(parameters, at))
 
     def _provenance(self, study: Study) -> answers.Provenance:
         """Of the study on the grid that was used."""

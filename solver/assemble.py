@@ -146,9 +146,9 @@ class Assembly:
     @cached_property
     def wants_profiles(self) -> bool:
         """Whether an unknown reaches the loads' profiles."""
-        through_matter = (HEAT_CAPACITY, *((self._law,) if self.pinned else ()))
-        amounts = (load.amount for load in self.loads)
-        return any(self.curves.unknown(place) for place in (*through_matter, *amounts))
+        arms = [self._law for driven in self.driven if isinstance(driven, Pinned)]
+        amounts = [load.amount for load in self.loads]
+        return any(self.curves.unknown(place) for place in (HEAT_CAPACITY, *arms, *amounts))
 
     @cached_property
     def wants_histories(self) -> bool:

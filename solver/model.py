@@ -80,6 +80,8 @@ class Model:
 
     def pull_back(self, trace: Trace, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
+        if not readings_bar.size:
+            return np.zeros(trace.theta.size)
         field_bar = self.observation.transpose(readings_bar)
         bar = self._march.adjoint(
             trace.coefficients,

@@ -95,7 +95,7 @@ def _settled(study: Study, at: Values | None, pulse: Pulse) -> tuple[Study, Para
     return with_grid(study, theta, pulse=pulse), parameters, theta
 
 
-def run(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Simulation:
+def simulation(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Simulation:
     """Temperatures at every sensor's times (or every step), and the grid they were found on."""
     validate(study)
     study, parameters, theta = _settled(study, at, pulse)
@@ -113,7 +113,7 @@ def simulate(
     study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse
 ) -> tuple[Array, ...]:
     """Temperatures at every sensor's times (or every step), sensor by sensor."""
-    return run(study, at, pulse=pulse).readings
+    return simulation(study, at, pulse=pulse).readings
 
 
 def simulate_field(

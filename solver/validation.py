@@ -16,7 +16,7 @@ import numpy as np
 from solver.curve_checks import LARGEST, SMALLEST, curve_problems
 from solver.curves import Table, Unknown
 from solver.errors import InvalidExperiment, Place, Problem
-from solver.experiment import Experiment, Fit, Material, Sensor, Study
+from solver.experiment import Experiment, Fit, Material, Sensor, Study, sigma_given
 from solver.grid import ON_STEP, TOWARDS, Grading
 from solver.integrators import TABLEAUX
 from solver.losses import LOSSES
@@ -86,6 +86,9 @@ def validate_for_data(study: Study) -> None:
 def validate_for_fit(study: Study) -> None:
     """`validate_for_data`, and that there are enough readings for the unknowns."""
     validate_for_data(study)
+    if study.fit.prior and not sigma_given(study):
+        detail = "a prior is weighed against the noise of the readings: give the sensors a sigma"
+        raise InvalidExperiment(Problem(("fit", "prior"), "missing_sigma", detail))
     named = {unknown.name: unknown for _, unknown in study.unknowns}
     held = {name for name in study.fit.prior} | set(_tables(study))
     count = sum(u.size for name, u in named.items() if name not in held)

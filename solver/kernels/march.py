@@ -26,6 +26,11 @@ and the cotangent of u_k is sum_i z_i. For backward Euler this is the lecture's 
 A^T lam^k = lam^{k+1} + dJ/du^k. It is exact for the discrete scheme: no time derivative is
 approximated anew.
 
+A pinned end, u_end = g(t), adds no equation and is no state: in the row r beside it stands
+``K_r,end u_end``, which is a load with the profile K_r,end e_r and the history g. So stage i takes
+``h_i = g(t_k + c_i dt)``, no derivative of g is asked for, and its cotangent is that of any history,
+``g_bar(t_k + c_i dt) = S phi_i = K_r,end phi_i,r``; the reading of the end itself is g at the steps.
+
 Each kernel advances from step `first` to step `last`, so that Python gets control between calls
 (progress, cancelling) and can recompute a trajectory block by block. Loads and stages are
 generic; backward Euler is the case s = 1 and pays nothing for the generality.
