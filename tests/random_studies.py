@@ -79,7 +79,7 @@ class Studies:
         grading = None
         if self.curves.yes("graded"):
             towards = self.draw(st.sampled_from(TOWARDS))
-            grading = Grading(towards, self.curves.decades(0, 1.3))
+            grading = Grading(towards, self.curves.decades(0.1, 1.3))
         rate = self.capacity * self.kelvin / self.end
         source = tuple(
             Source(self.curves.curve(x, rate), self.curves.curve(t, 1.0))

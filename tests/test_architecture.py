@@ -17,18 +17,23 @@ ROOT = Path(__file__).parents[1]
 SOLVER = ROOT / "solver"
 KERNELS = SOLVER / "kernels"
 
-# Lowest first. A module imports from floors below its own, never from its own or above.
+# Lowest first. A module imports from floors below its own, never from its own or above. It stands
+# right above something that it imports, or right below something that imports it.
 FLOORS = (
-    ("kernels",),
-    ("errors", "expression", "integrators"),
-    ("curves",),
+    ("kernels", "errors"),
+    ("expression", "integrators", "interpolation"),
+    ("curves", "grid"),
     ("laws", "boundary", "source"),
     ("experiment",),
-    ("validation", "observe", "march"),
-    ("assemble",),
-    ("objective",),
-    ("search", "check", "advice", "residuals"),
-    ("uncertainty",),
+    ("parameters", "sampling"),
+    ("values", "march"),
+    ("assemble", "observe", "curve_checks", "smoothing", "losses"),
+    ("model", "validation", "penalties"),
+    ("objective", "resolution"),
+    ("scaling", "check", "advice", "correlation"),
+    ("least_squares", "quasi_newton", "uncertainty"),
+    ("search", "bands", "remarks"),
+    ("fitting", "residuals"),
     ("calibrate", "simulate"),
     ("warm",),
 )
@@ -60,8 +65,13 @@ def upward(
 ) -> list[str]:
     """The modules of `package` that module `name` imports though they are not below it."""
     height = {module: floor for floor, modules in enumerate(floors) for module in modules}
-    inside = [i.removeprefix(f"{package}.").split(".")[0] for i in imports(source) if package in i]
+    inside = within(source, package)
     return [module for module in inside if height.get(module, len(floors)) >= height[name]]
+
+
+def within(source: str, package: str = "solver") -> list[str]:
+    """The modules of `package` that a module imports."""
+    return [i.removeprefix(f"{package}.").split(".")[0] for i in imports(source) if package in i]
 
 
 def modules(folder: Path) -> list[Path]:
@@ -96,6 +106,26 @@ def test_the_solver_needs_numpy_scipy_and_numba_alone(path: Path) -> None:
     assert foreign(source, allowed) == set()
     assert not {"importlib", "__import__"} & {i.split(".")[0] for i in imports(source)}
     assert "__import__" not in source
+
+
+def loose(floors: tuple[tuple[str, ...], ...], needs: dict[str, set[str]]) -> list[str]:
+    """The modules that could as well stand a floor lower, and a floor higher."""
+    around = zip(floors[:-1], floors[1:], [*floors[2:], ()], strict=True)
+    return [
+        module
+        for below, here, above in around
+        for module in here
+        if not needs[module] & set(below) and not any(module in needs[user] for user in above)
+    ]
+
+
+def test_every_module_is_held_to_its_floor() -> None:
+    needs = {path.stem: set(within(path.read_text())) for path in modules(SOLVER)}
+    needs["kernels"] = set()
+    assert loose(FLOORS, needs) == []
+    assert loose(
+        (("a",), ("b", "c"), ("d",)), {"a": set(), "b": {"a"}, "c": set(), "d": {"b"}}
+    ) == ["c"]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,9 @@ def test_every_registered_combination(
     theta = oracles.flat(values)
     y = oracles.readings(experiment, values)
     dy = complex_step(lambda m: oracles.readings(experiment, oracles.named(m, values)), theta)
+    columns = np.linalg.norm(dy, axis=0)
+    jacobian = Objective(experiment).jacobian(theta)
+    assert relative_gap(jacobian / columns, dy / columns) <= GRADIENT_TOLERANCE
     for loss in LOSSES:
         study = replace(experiment, fit=Fit(loss=loss, threshold=2.0))
         _, gradient = Objective(study).value_and_gradient(theta)

@@ -17,7 +17,6 @@ from scipy.special import j0, j1, jv, y0, y1, yv
 
 from solver import (
     Bar,
-    Constant,
     Expression,
     Grading,
     Linear,
@@ -34,19 +33,21 @@ from tests.verification import observed_orders, worst_error
 
 GRADED = Grading("left", 6.0)
 LAW = Linear(2.0, 1.5)
-LAWS_IN_X = [(Constant(0.7), "0.7"), (LAW, "(2+1.5*x)")]
 
 
 # --- exact for the equation ----------------------------------------------------------------------
 
 
-def case_d(cells: int, steps: int) -> float:
+def case_d(cells: int, steps: int, form: str = "nondivergence") -> float:
+    """In divergence form ``kappa' u_x`` is added."""
     cosine, kappa = "cos(pi*x/2)", "(2+1.5*x)"
+    rise = "+1.5*pi/2*sin(pi*x/2)" if form == "divergence" else ""
     source = (
         Source(Expression(cosine), Expression("cos(t)", "t")),
-        Source(Expression(f"{kappa}*pi**2/4*{cosine}"), Expression("sin(t)", "t")),
+        Source(Expression(f"{kappa}*pi**2/4*{cosine}{rise}"), Expression("sin(t)", "t")),
     )
-    found = simulate_field(replace(lecture(LAW, cells, steps), source=source))
+    experiment = replace(lecture(LAW, cells, steps), material=Material(LAW, form), source=source)
+    found = simulate_field(experiment)
     return worst_error(found, lambda x, t: np.sin(t) * np.cos(np.pi * x / 2))
 
 
@@ -55,6 +56,12 @@ def test_d_errors_and_order() -> None:
     assert [f"{error:.1e}" for error in errors] == ["2.2e-03", "5.6e-04", "1.4e-04"]
     orders = observed_orders(errors)  # dt ~ dx^2: both orders show as 2
     assert abs(orders[-1] - 2.0) <= 0.05
+
+
+def test_d_in_divergence_form() -> None:
+    errors = [case_d(n, m, "divergence") for n, m in ((25, 25), (50, 100), (100, 400))]
+    assert abs(observed_orders(errors)[-1] - 2.0) <= 0.05
+    assert errors[-1] <= 2e-4
 
 
 def case_e(cells: int, form: str = "nondivergence") -> tuple[float, float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +40,12 @@ from tests.verification import worst_error
 GRADED = Grading("left", 6.0)
 KINDS = ("temperature", "flux", "convection")
 LAW = Linear(2.0, 1.5)
-LAWS_IN_X = [(Constant(0.7), "0.7"), (LAW, "(2+1.5*x)")]
+MATTER_IN_X = [
+    (Material(Constant(0.7)), "0.7"),
+    (Material(LAW), "(2+1.5*x)"),
+    (Material(Constant(0.7), "divergence"), "0.7"),
+    (Material(conductivity=0.7, heat_capacity=Constant(1.0)), "0.7"),
+]
 
 
 @pytest.fixture(params=[*sorted(TABLEAUX), "undamped"])
@@ -155,8 +159,8 @@ def test_b_grid_eigenvector_of_a_bar_that_convects(form: str, method: str) -> No
     assert np.abs(weaker - found).max() > 1e-5
 
 
-@pytest.mark.parametrize(("law", "kappa"), LAWS_IN_X)
-def test_c_any_history_times_a_cosine(law: Any, kappa: str) -> None:
+@pytest.mark.parametrize(("material", "kappa"), MATTER_IN_X)
+def test_c_any_history_times_a_cosine(material: Material, kappa: str) -> None:
     n, m = 40, 30
     lam = 4 * n**2 * np.sin(np.pi / (4 * n)) ** 2
     t = np.linspace(0.0, 1.0, m + 1)
@@ -168,7 +172,8 @@ def test_c_any_history_times_a_cosine(law: Any, kappa: str) -> None:
         Source(Expression(cosine), Table(t, rate)),
         Source(Expression(f"{kappa}*{cosine}"), Table(t, lam * g)),
     )
-    found = simulate_field(replace(lecture(law, n, m), source=source)).temperatures
+    experiment = replace(lecture(LAW, n, m), material=material, source=source)
+    found = simulate_field(experiment).temperatures
     exact = np.multiply.outer(g, np.cos(np.pi * np.linspace(0.0, 1.0, n + 1) / 2))
     assert np.abs(found - exact).max() <= 2e-14
     assert np.abs(np.roll(found, 1, axis=0) - exact).max() > 0.1

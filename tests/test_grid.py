@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from tests.experiments import two_hundred
 @st.composite
 def grids(draw: st.DrawFn) -> Grid:
     rng = np.random.default_rng(draw(st.integers(0, 2**31), label="seed"))
-    ratio = float(10.0 ** rng.uniform(0.0, 4.0))
+    ratio = float(10.0 ** rng.uniform(0.01, 4.0))
     gradings = [None, *(Grading(towards, ratio) for towards in TOWARDS)]
     return Grid(
         length=float(10.0 ** rng.uniform(-6, 6)),
@@ -51,24 +53,34 @@ def test_cells_grow_by_one_factor_away_from_the_narrowest(grid: Grid) -> None:
     if grid.grading is None:
         assert np.unique(grid.dx).size == 1
         return
-    ratio, dx = grid.grading.ratio, grid.dx
-    widest, narrowest = dx.max(), dx.min()
+    dx, n = np.diff(grid.x), grid.cells
     if grid.grading.towards == "right":
         dx = dx[::-1]
     if grid.grading.towards == "both":
         np.testing.assert_allclose(dx, dx[::-1], rtol=1e-9)
-        dx = dx[: (grid.cells + 1) // 2]
-    if grid.grading.towards != "both" or grid.cells > 2:
-        assert widest / narrowest == pytest.approx(ratio, rel=1e-9)
-    assert dx[0] == pytest.approx(narrowest, rel=1e-9)
-    factors = dx[1:] / dx[:-1]
-    np.testing.assert_allclose(factors, factors[:1].repeat(factors.size), rtol=1e-8)
+        n = n / 2  # an odd number of cells has one across the middle
+        dx = dx[: grid.cells // 2]
+    expected = np.full(max(dx.size - 1, 0), grid.grading.ratio ** (1.0 / n))
+    np.testing.assert_allclose(dx[1:] / dx[:-1], expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("towards", TOWARDS)
-def test_a_ratio_of_one_is_an_even_grid(towards: str) -> None:
-    even, graded = (
-        Grid(2.0, 7, 1.0, 3, TABLEAUX["sdirk2"], g) for g in (None, Grading(towards, 1))
-    )
-    np.testing.assert_allclose(graded.x, even.x, rtol=1e-15)
-    assert graded.volumes[0] == pytest.approx(1.0 / 7, rel=1e-15)
+@two_hundred
+@given(grids())
+def test_twice_the_cells_have_the_same_nodes_among_theirs(grid: Grid) -> None:
+    finer = replace(grid, cells=2 * grid.cells, steps=2 * grid.steps)
+    np.testing.assert_array_equal(finer.x[::2], grid.x)
+    np.testing.assert_allclose(finer.t[::2], grid.t, rtol=1e-15)
+    if grid.grading is not None:
+        even = np.linspace(0.0, grid.length, finer.x.size)
+        assert np.abs(finer.x - even).max() > 1e-6 * grid.length
+
+
+@pytest.mark.parametrize(("ratio", "cells"), [(10.0, 100), (1e4, 400)])
+def test_the_ratio_is_that_of_the_widest_to_the_narrowest(ratio: float, cells: int) -> None:
+    for towards, share in (("left", 1.0), ("right", 1.0), ("both", 0.5)):
+        grid = Grid(2.0, cells, 1.0, 3, TABLEAUX["sdirk2"], Grading(towards, ratio))
+        found = grid.dx.max() / grid.dx.min()
+        assert ratio * 0.95 < found < ratio
+        narrowest = {"left": [0], "right": [-1], "both": [0, -1]}[towards]
+        np.testing.assert_allclose(grid.dx[narrowest], grid.dx.min(), rtol=1e-9)
+        assert found == pytest.approx(ratio ** (1.0 - 1.0 / (share * cells)), rel=1e-9)

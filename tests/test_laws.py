@@ -153,6 +153,17 @@ def test_the_monotone_cubic_is_monotone_between_its_points(
         assert steps.min() >= -1e-14 * np.abs(values).max()
 
 
+def test_where_neighbours_are_equal_the_monotone_cubic_has_a_kink_and_takes_level_slopes() -> None:
+    """Its derivative there is that of the steps ``p^2 (3 - 2 p)`` from one value to the next."""
+    points, s = np.array([0.0, 1.0, 3.0, 4.0]), np.array([0.3, 2.2, 3.9])
+    found = dense(Table(points, np.full(4, 0.7), "monotone-cubic").partials(s)["values"])
+    p = np.array([0.3, 0.6, 0.9])
+    rise = p**2 * (3.0 - 2.0 * p)
+    expected = np.diag(1.0 - rise, 0)[:, [0, 1, 2, 2]] * [1.0, 1.0, 1.0, 0.0]
+    expected = expected + np.eye(3, 4, 1) * rise[:, None]
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+
+
 # --- layers --------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ class Sourceless:
         self.cells, self.steps = draw(st.integers(2, 60)), draw(st.integers(1, 20))
         self.end = self.steps * 10.0 ** self.rng.uniform(-8, 6)
         self.span = draw(st.sampled_from([0.0, 1e-9, 1.0]), label="spread of the temperatures")
-        ratio = float(10.0 ** self.rng.uniform(0, 2))
+        ratio = float(10.0 ** self.rng.uniform(0.1, 2))
         self.grading = draw(st.sampled_from([None, Grading("left", ratio), Grading("both", ratio)]))
 
     def build(self) -> Experiment:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 import solver
-from solver import Experiment, Flux, Joint, Objective, Prior, Source, Temperature, Unknown
-from tests import oracles
-from tests.experiments import course
+from solver import Flux, Objective, Prior, Source, Temperature, Unknown
+from tests.experiments import course, with_curve
 from tests.verification import dot_product_gap, relative_gap
 
 GAP_TOLERANCE = 1e-11
@@ -86,13 +85,7 @@ def test_many_directions_are_marched_in_chunks() -> None:
     assert relative_gap(objective.vjp(m, w)[::-1], R.T @ w) > 1e-12
 
 
-# --- curves and several experiments --------------------------------------------------------------
-
-
-def with_curve(name: str = "flux") -> Experiment:
-    """The course's bar with an unknown flux through its left end, at five times."""
-    flux = solver.Table(np.linspace(0.0, 1.0, 5), Unknown(name, (0.3, -0.1, 0.4, 0.2, 0.0)))
-    return course(left=Flux(flux))
+# --- curves and priors ---------------------------------------------------------------------------
 
 
 def test_a_curve_is_a_list_under_its_name() -> None:
@@ -122,38 +115,12 @@ def test_a_value_not_in_the_list_of_unknowns_moves_nothing_else() -> None:
     assert gradient["third"] != pytest.approx(expected[3], rel=1e-3)
 
 
-def test_a_joint_misfit_is_the_sum_of_its_experiments() -> None:
-    """The same name is the same unknown; what only one of them has is felt by that one alone."""
-    first, second = course(), replace(with_curve(), time=solver.Time(1.0, 40, "tr-bdf2"))
-    joint = Joint((first, second))
-    J, gradient = solver.value_and_gradient(joint)
-    parts = [solver.value_and_gradient(e) for e in (first, second)]
-    assert J == pytest.approx(sum(part for part, _ in parts), rel=1e-14)
-    for name in ("a", "b"):
-        total = sum(g[name] for _, g in parts)
-        assert gradient[name] == pytest.approx(total, rel=1e-12)
-        assert gradient[name] != pytest.approx(parts[0][1][name], rel=1e-6)
-    np.testing.assert_allclose(gradient["flux"], parts[1][1]["flux"], rtol=1e-12)
-    alone = solver.value_and_gradient(Joint((first,)))
-    assert alone == parts[0]
-
-
-def test_a_direction_that_one_experiment_does_not_feel() -> None:
-    joint = Joint((course(), with_curve()))
-    objective = Objective(joint)
-    R = objective.jacobian(objective.parameters.start)
-    assert not R[:51, 2:].any()
-    assert np.all(np.abs(R[51:, 2:]).max(axis=0) > 0.0)
-    readings = oracles.readings(joint, oracles.start_values(joint))
-    np.testing.assert_allclose(objective.predict(objective.parameters.start), readings, rtol=1e-12)
-
-
 def test_a_prior_is_one_more_reading_of_its_unknown() -> None:
     experiment = with_curve()
     fit = replace(experiment.fit, prior={"b": Prior(1.4, 0.2), "flux": Prior(0.1, 0.5)})
     objective = Objective(replace(experiment, fit=fit))
     theta = objective.parameters.start
-    terms = objective.terms(theta)
+    terms = objective.terms(theta, objective.predict(theta))
     flux = np.array([0.3, -0.1, 0.4, 0.2, 0.0])
     expected = ((1.0 - 1.4) / 0.2) ** 2 + np.sum(((flux - 0.1) / 0.5) ** 2)
     assert terms["prior"] == pytest.approx(expected, rel=1e-14)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from solver import BOUNDARIES, LAWS, LOSSES, TABLEAUX, Experiment, Unknown
 from solver.curves import Number, Numbers, as_curve
 from solver.errors import Place
 from solver.experiment import Study
-from tests.experiments import repeatable, studies
+from tests.experiments import studies, two_hundred
 
 PROPERTIES = ("diffusivity", "conductivity", "heat_capacity")
 CURVES = ("bar/initial", "material/exchange/ambient", "source/profile", "source/history")
@@ -79,7 +79,7 @@ def numbers_of(part: Any, place: str) -> Iterator[str]:
 def test_random_studies_leave_nothing_out() -> None:
     seen: set[str] = set()
 
-    @settings(repeatable, max_examples=800)
+    @two_hundred
     @given(studies())
     def look(study: Study) -> None:
         seen.update(what_it_is(study))

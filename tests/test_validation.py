@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,106 +15,105 @@ import pytest
 import solver
 from solver import (
     Bar,
-    Experiment,
-    Expression,
     Fit,
+    Flux,
+    Grading,
     InvalidExperiment,
-    Linear,
-    Material,
+    Prior,
     Problem,
     Sensor,
-    Source,
+    Smoothing,
     Table,
     Temperature,
     Time,
     TrialError,
     Unknown,
+    curve_checks,
+    validation,
 )
+from solver.curve_checks import LAWS
 from solver.validation import validate, validate_for_data, validate_for_fit
+from tests import test_curve_checks
 from tests.experiments import COURSE_TIMES, course
+from tests.mistakes import (
+    BAD,
+    BESIDE,
+    FINE,
+    INF,
+    NAN,
+    Case,
+    fit,
+    initial,
+    law,
+    matter,
+    problems_of,
+    readings_with,
+    right,
+    said_of,
+    second,
+    sensor,
+    source,
+    times_with,
+)
 
 U = Unknown
 SOLVER = Path(solver.__file__).parent
-FINE = course(
-    np.linspace(0.0, 1.0, 51),
-    sigma=0.1,
-    material=Material(Linear(U("a", 1.0, 0.1, 10.0), U("b", 0.5))),
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A change that makes the course experiment wrong, and what must be said of it."""
-
-    code: str
-    pointer: str
-    changes: dict[str, Any] = field(default_factory=dict)
-    check: Callable[[Experiment], Any] = validate
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.pointer}"
-
-
-def diffusivity(value: Any) -> dict[str, Any]:
-    return {"material": Material(value)}
-
-
-def law(a: Any, b: Any = 0.5) -> dict[str, Any]:
-    return diffusivity(Linear(a, b))
-
-
-def initial(value: Any) -> dict[str, Any]:
-    return {"bar": Bar(1.0, 50, value)}
-
-
-def source(profile: Any, history: Any = 1.0) -> dict[str, Any]:
-    return {"source": (Source(profile, history),)}
-
-
-def right(value: Any) -> dict[str, Any]:
-    return {"right": Temperature(value)}
-
-
-def sensor(**changes: Any) -> dict[str, Any]:
-    return {"sensors": (replace(FINE.sensors[0], **changes),)}
-
-
-def second(**changes: Any) -> dict[str, Any]:
-    """A right sensor and a wrong one."""
-    return {"sensors": (replace(FINE.sensors[0], name="T0"), replace(FINE.sensors[0], **changes))}
-
-
-def unit(x: Any, values: Any) -> Table:
-    return Table(np.array(x, dtype=float), np.array(values, dtype=float))
-
-
-def times_with(k: int, value: float) -> np.ndarray:
-    times = COURSE_TIMES.copy()
-    times[k] = value
-    return times
-
-
-def readings_with(k: int, value: float) -> np.ndarray:
-    readings = np.linspace(0.0, 1.0, 51)
-    readings[k] = value
-    return readings
-
-
-NAN, INF = float("nan"), float("inf")
-BAD = (0.0, -1.0, NAN, INF)
-BESIDE = (-1e-9, np.nextafter(1.0, 2.0), NAN)
-KAPPA = "#/material/diffusivity"
+PAIR = {"conductivity": 1.0, "heat_capacity": 1.0}
+FLUX = Table([0, 1], U("flux", (1.0, 2.0)))
 NO_READINGS = {"sensors": (Sensor(0.0),)}
+
+
+def graded(towards: str, ratio: float) -> dict[str, Any]:
+    return {"bar": Bar(1.0, 50, grading=Grading(towards, ratio))}
+
+
+def prior(**priors: Prior) -> dict[str, Any]:
+    return fit(prior=priors)
+
+
+def smoothing(**smoothings: Smoothing) -> dict[str, Any]:
+    return fit(smoothing=smoothings) | {"left": Flux(FLUX)}
+
+
+def side_curve(values: Any) -> dict[str, Any]:
+    return {"left": Flux(Table([0, 1], values))}
+
+
 CASES = [
     *(Case("out_of_range", "#/bar/length", {"bar": Bar(v, 50)}) for v in (*BAD, 1e-300)),
     *(Case("out_of_range", "#/time/end", {"time": Time(v, 50)}) for v in (*BAD, 1e300)),
     *(Case("too_small", "#/bar/cells", {"bar": Bar(1.0, n)}) for n in (1, 0, -5)),
     *(Case("too_small", "#/time/steps", {"time": Time(1.0, n)}) for n in (0, -1)),
     Case("not_available", "#/time/method", {"time": Time(1.0, 50, "euler")}),
-    Case("not_available", "#/material/form", {"material": Material(1.0, "integral")}),
-    Case("not_available", "#/fit/loss", {"fit": Fit(loss="cubed")}),
-    Case("not_available", "#/fit/method", {"fit": Fit(method="newton")}, solver.calibrate),
-    Case("too_small", "#/fit/max_iterations", {"fit": Fit(max_iterations=0)}),
+    Case("not_available", "#/bar/grading/towards", graded("up", 2.0)),
+    *(
+        Case("out_of_range", "#/bar/grading/ratio", graded("left", v))
+        for v in (*BAD, 0.5, 1.0, 2e4)
+    ),
+    # matter
+    Case("not_available", "#/material/form", matter(diffusivity=1.0, form="integral")),
+    Case("contradiction", "#/material/diffusivity", matter(diffusivity=1.0, conductivity=1.0)),
+    Case("contradiction", "#/material/diffusivity", matter(diffusivity=1.0, heat_capacity=1.0)),
+    Case("contradiction", "#/material/form", matter(**PAIR, form="nondivergence")),
+    Case("missing", "#/material/diffusivity", matter()),
+    Case("missing", "#/material/heat_capacity", matter(conductivity=1.0)),
+    Case("missing", "#/material/conductivity", matter(heat_capacity=1.0)),
+    # fit
+    Case("not_available", "#/fit/loss", fit(loss="cubed")),
+    Case("not_available", "#/fit/method", fit(method="newton"), solver.calibrate),
+    Case("too_small", "#/fit/max_iterations", fit(max_iterations=0)),
+    *(Case("out_of_range", "#/fit/starts", fit(starts=n)) for n in (0, 101)),
+    *(Case("out_of_range", "#/fit/threshold", fit(threshold=v)) for v in BAD),
+    *(Case("out_of_range", "#/fit/prior/a/sd", prior(a=Prior(1.0, v))) for v in BAD),
+    *(Case("out_of_range", "#/fit/prior/a/mean", prior(a=Prior(v, 1.0))) for v in (NAN, INF)),
+    Case("unknown_parameter", "#/fit/prior/c", prior(c=Prior(1.0, 1.0))),
+    Case("out_of_range", "#/fit/smoothing/flux/order", smoothing(flux=Smoothing(order=3))),
+    *(
+        Case("out_of_range", "#/fit/smoothing/flux/weight", smoothing(flux=Smoothing(v)))
+        for v in (-1.0, NAN, INF)
+    ),
+    Case("unknown_parameter", "#/fit/smoothing/a", smoothing(a=Smoothing())),
+    Case("missing", "#/fit/threshold", fit(loss="huber") | sensor(sigma=None), validate_for_data),
     # unknowns
     Case("not_available", "#/material/diffusivity/a/scale", law(U("a", 1.0, scale="cubic"))),
     Case("bad_name", "#/material/diffusivity/a/unknown", law(U("", 1.0))),
@@ -127,6 +127,16 @@ CASES = [
     Case("not_positive", "#/right/value/start", right(U("g", 0.0, scale="log"))),
     Case("unknown_disagrees", "#/material/diffusivity/b", law(U("a", 1.0), U("a", 2.0))),
     Case("unknown_disagrees", "#/source/0/history", source(1.0, U("a", 9.0))),
+    Case("unknown_disagrees", "#/left/value/values", side_curve(U("a", (1.0, 2.0)))),
+    Case("empty", "#/left/value/values/start", side_curve(U("flux", ()))),
+    Case("out_of_range", "#/left/value/values/start", side_curve(U("flux", (1.0, NAN)))),
+    Case(
+        "start_outside_bounds", "#/left/value/values/start", side_curve(U("flux", (1.0, 3.0), 0, 2))
+    ),
+    Case(
+        "not_positive", "#/left/value/values/start", side_curve(U("flux", (1.0, 0.0), scale="log"))
+    ),
+    Case("bad_name", "#/left/value/values/1/unknown", side_curve((1.0, U("", 1.0)))),
     # sensors
     Case("duplicate_name", "#/sensors/1/name", second(name="T0")),
     *(Case("sensor_outside", "#/sensors/1/x", second(x=x)) for x in BESIDE),
@@ -148,26 +158,6 @@ CASES = [
     *(Case("sigma_not_positive", "#/sensors/0/sigma", sensor(sigma=v)) for v in BAD),
     Case("sigma_not_positive", "#/sensors/0/sigma", sensor(sigma=1e-300)),
     Case("sigma_not_positive", "#/sensors/1/sigma/3", second(sigma=readings_with(3, -1.0) + 1e-9)),
-    # curves
-    Case("not_finite", "#/source/0/profile", source(Expression("1/x"))),
-    Case("not_finite", "#/source/0/history", source(1.0, Expression("log(t-1)", "t"))),
-    Case("not_finite", "#/bar/initial", initial(NAN)),
-    Case("not_finite", "#/bar/initial/values/1", initial(unit([0, 1], [0, NAN]))),
-    Case("wrong_variable", "#/bar/initial", initial(Expression("t", "t"))),
-    Case("wrong_variable", "#/source/0/history", source(1.0, Expression("x"))),
-    Case("length_mismatch", "#/bar/initial/values", initial(unit([0, 1], [1]))),
-    Case("length_mismatch", "#/right/value/values", right(unit([0], [1]))),
-    Case("x_not_increasing", "#/bar/initial/x/1", initial(unit([0, 0, 1], [1, 2, 3]))),
-    Case("x_not_increasing", "#/bar/initial/x/1", initial(unit([0, NAN, 1], [1, 2, 3]))),
-    Case("times_not_increasing", "#/right/value/times/2", right(unit([0, 1, 1], [1, 2, 3]))),
-    Case("not_covered", "#/right/value/times", right(unit([0, 0.9], [1, 2]))),
-    Case("not_covered", "#/source/0/profile/x", source(unit([0.1, 1], [1, 2]))),
-    Case("diffusivity_not_positive", KAPPA, law(U("a", 1.0), U("b", -1.0))),
-    Case("diffusivity_not_positive", KAPPA, diffusivity(U("k", -1.0))),
-    Case("diffusivity_never_positive", KAPPA, law(U("a", -2.0, -3.0, -1.0))),
-    Case("diffusivity_never_positive", KAPPA, diffusivity(-1.0)),
-    Case("diffusivity_never_positive", KAPPA, law(U("a", 1.0, 0.0, 1.0), -2.0)),
-    Case("diffusivity_never_positive", KAPPA, diffusivity(unit([0, 1], [1, -1]))),
     # data
     Case("nothing_unknown", "#", law(1.0), validate_for_data),
     Case("no_readings", "#/sensors", NO_READINGS, validate_for_data),
@@ -180,29 +170,26 @@ CASES = [
         sensor(times=[0.5], temperatures=[0.1]),
         validate_for_fit,
     ),
+    Case(
+        "missing_sigma",
+        "#/fit/prior",
+        fit(prior={"a": Prior(1.0, 1.0)}) | sensor(sigma=None),
+        validate_for_fit,
+    ),
     Case("unknown_parameter", "#/at/c", check=lambda e: solver.simulate(e, {"c": 1.0})),
     *(
         Case("out_of_range", "#/at", check=lambda e, v=v: solver.value_and_gradient(e, {"a": v}))
         for v in (NAN, INF)
     ),
     Case("unknown_parameter", "#/direction/c", check=lambda e: solver.jvp(e, {"c": 1.0})),
+    Case("length_mismatch", "#/at/a", check=lambda e: solver.simulate(e, {"a": [1.0, 2.0]})),
     Case("length_mismatch", "#/readings_bar", check=lambda e: solver.vjp(e, np.ones(3))),
 ]
 
 
-def problems_of(experiment: Experiment, check: Callable[[Experiment], Any]) -> list[Problem]:
-    try:
-        check(experiment)
-    except InvalidExperiment as error:
-        return list(error.problems)
-    return []
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_what_is_wrong_is_said_at_its_place(case: Case) -> None:
-    found = problems_of(replace(FINE, **case.changes), case.check)
-    assert (case.code, case.pointer) in {(p.code, p.pointer) for p in found}
-    assert all(p.detail for p in found)
+    assert (case.code, case.pointer) in said_of(case)
 
 
 def test_what_is_right_is_accepted() -> None:
@@ -212,7 +199,9 @@ def test_what_is_right_is_accepted() -> None:
 
 RIGHT = [
     {"bar": Bar(1.0, 2), "time": Time(1.0, 1)},
-    {"bar": Bar(1.0, 50, unit([-1, 2], [0, 1]))},
+    {"bar": Bar(1.0), "time": Time(1.0)},
+    graded("both", 1e4),
+    matter(**PAIR, form="divergence"),
     sensor(x=0.0),
     sensor(x=1.0),
     sensor(times=times_with(50, 1.0 + 1e-11)),
@@ -221,13 +210,28 @@ RIGHT = [
     law(U("a", 1.0), U("a", 1.0)),
     law(U("a", 1.0, -INF, INF), U("b", -0.999)),
     {"right": Temperature(U("same", 0.5)), "left": Temperature(U("same", 0.5))},
-    {"source": (Source(Expression("x**2"), Expression("exp(-t)", "t")),)},
+    {"left": Flux(FLUX), "right": Flux(FLUX)},
+    fit(loss="huber", threshold=None, starts=100),
+    prior(a=Prior(-3.0, 1e-100), b=Prior(0.0, 1.0)),
+    smoothing(flux=Smoothing(0.0, 2)),
 ]
 
 
 @pytest.mark.parametrize("changes", RIGHT)
 def test_limits_that_are_allowed(changes: dict[str, Any]) -> None:
-    assert problems_of(replace(FINE, **changes), validate) == []
+    assert problems_of(replace(FINE, **changes)) == []
+
+
+def test_a_prior_stands_in_for_a_reading() -> None:
+    """Two unknowns need two readings, or one and what is known of either beforehand."""
+    one = replace(FINE, **sensor(times=[0.5], temperatures=[0.1]))
+    assert [p.code for p in problems_of(one, validate_for_fit)] == ["too_few_readings"]
+    assert problems_of(replace(one, **prior(b=Prior(0.5, 0.1))), validate_for_fit) == []
+
+
+# --- all that can be said ------------------------------------------------------------------------
+
+WHAT = {"what": ("x", "times", "points", "edges"), "place": tuple(LAWS)}
 
 
 def codes_in(module: Path) -> Iterator[str]:
@@ -237,21 +241,53 @@ def codes_in(module: Path) -> Iterator[str]:
             code = node.args[1]
             if isinstance(code, ast.Constant):
                 yield code.value
-            elif isinstance(code, ast.JoinedStr):  # f"{axis}_not_increasing"
-                yield from (f"{axis}{code.values[-1].value}" for axis in ("x", "times"))
+            elif isinstance(code, ast.JoinedStr):  # f"{what}_not_increasing"
+                names = (n.id for n in ast.walk(code.values[0]) if isinstance(n, ast.Name))
+                yield from (f"{word}{code.values[-1].value}" for word in WHAT[next(names)])
 
 
 def test_every_code_of_the_solver_is_reached_above() -> None:
     written = {code for module in SOLVER.rglob("*.py") for code in codes_in(module)}
-    assert written == {case.code for case in CASES}
-    assert len(written) > 20
+    assert written == {case.code for case in (*CASES, *test_curve_checks.CASES)}
+    assert len(written) > 30
+
+
+def test_every_place_of_the_checks_is_reached_above() -> None:
+    """Line by line: a Problem that no case brings about would not be missed by its code alone."""
+    reached = lines_reached((*CASES, *test_curve_checks.CASES))
+    for module in (validation, curve_checks):
+        tree = ast.parse(Path(module.__file__).read_text())
+        calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call))
+        written = {n.lineno for n in calls if getattr(n.func, "id", "") == "Problem"}
+        assert {n for n in written if (module.__file__, n) not in reached} == set()
+
+
+def lines_reached(cases: tuple[Case, ...]) -> set[tuple[str, int]]:
+    """Every line of the checks that runs while the cases are told."""
+    reached: set[tuple[str, int]] = set()
+    files = {validation.__file__, curve_checks.__file__}
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename not in files:
+            return None
+        reached.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for case in cases:
+            said_of(case)
+    finally:
+        sys.settrace(before)
+    return reached
 
 
 def test_all_problems_of_a_stage_are_told_at_once() -> None:
     wrong = replace(FINE, bar=Bar(-1.0, 0), time=Time(0.0, 0, "euler"), fit=Fit(loss="cubed"))
-    assert len(problems_of(wrong, validate)) == 6
+    assert len(problems_of(wrong)) == 5
     both = second(x=2.0, times=times_with(4, 0.0))
-    assert {p.code for p in problems_of(replace(FINE, **both), validate)} == {
+    assert {p.code for p in problems_of(replace(FINE, **both))} == {
         "sensor_outside",
         "times_not_increasing",
     }
@@ -262,16 +298,6 @@ def test_the_error_reads_as_words_with_places() -> None:
         validate(replace(FINE, bar=Bar(1.0, 1)))
     assert Problem(("a/b", "c~d", 0), "code", "words").pointer == "#/a~1b/c~0d/0"
     assert Problem((), "code", "words").pointer == "#"
-
-
-def test_a_trial_without_an_answer_names_its_place() -> None:
-    objective = solver.Objective(FINE)
-    with pytest.raises(TrialError) as caught:
-        objective.value(np.array([1.0, -1.5]))
-    assert caught.value.problem.pointer == "#/material/diffusivity"
-    assert caught.value.problem.code == "diffusivity_not_positive"
-    assert "x = 1 m" in caught.value.problem.detail
-    objective.value(np.array([1.0, -0.5]))
 
 
 @pytest.mark.parametrize("temperature", [1e80, 1e100])

@@ -28,8 +28,8 @@ approximated anew.
 
 A pinned end, u_end = g(t), adds no equation and is no state: in the row r beside it stands
 ``K_r,end u_end``, which is a load with the profile K_r,end e_r and the history g. So stage i takes
-``h_i = g(t_k + c_i dt)``, no derivative of g is asked for, and its cotangent is that of any history,
-``g_bar(t_k + c_i dt) = S phi_i = K_r,end phi_i,r``; the reading of the end itself is g at the steps.
+``h_i = g(t_k + c_i dt)``, no derivative of g is asked for, and its cotangent is that of any
+history, ``S phi_i = K_r,end phi_i,r``; a reading of the end itself is g at the steps.
 
 Each kernel advances from step `first` to step `last`, so that Python gets control between calls
 (progress, cancelling) and can recompute a trajectory block by block. Loads and stages are

@@ -1,0 +1,78 @@
+"""Several experiments with one set of unknowns: a sum of misfits, and mistakes at their places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import solver
+from solver import Bar, Expression, Fit, Joint, Objective, TrialError, Unknown
+from solver.validation import validate_for_data, validate_for_fit
+from tests import oracles
+from tests.experiments import course, with_curve
+from tests.mistakes import FINE, law, problems_of, second, sensor, source
+
+U = Unknown
+
+
+def test_a_joint_misfit_is_the_sum_of_its_experiments() -> None:
+    """The same name is the same unknown; what only one of them has is felt by that one alone."""
+    first, second = course(), replace(with_curve(), time=solver.Time(1.0, 40, "tr-bdf2"))
+    joint = Joint((first, second))
+    J, gradient = solver.value_and_gradient(joint)
+    parts = [solver.value_and_gradient(e) for e in (first, second)]
+    assert J == pytest.approx(sum(part for part, _ in parts), rel=1e-14)
+    for name in ("a", "b"):
+        total = sum(g[name] for _, g in parts)
+        assert gradient[name] == pytest.approx(total, rel=1e-12)
+        assert gradient[name] != pytest.approx(parts[0][1][name], rel=1e-6)
+    np.testing.assert_allclose(gradient["flux"], parts[1][1]["flux"], rtol=1e-12)
+    alone = solver.value_and_gradient(Joint((first,)))
+    assert alone == parts[0]
+
+
+def test_a_direction_that_one_experiment_does_not_feel() -> None:
+    joint = Joint((course(), with_curve()))
+    objective = Objective(joint)
+    R = objective.jacobian(objective.parameters.start)
+    assert not R[:51, 2:].any()
+    assert np.all(np.abs(R[51:, 2:]).max(axis=0) > 0.0)
+    readings = oracles.readings(joint, oracles.start_values(joint))
+    np.testing.assert_allclose(objective.predict(objective.parameters.start), readings, rtol=1e-12)
+
+
+def test_what_is_wrong_in_a_joint_fit_is_said_at_its_experiment() -> None:
+    bad = replace(FINE, **second(x=2.0), bar=Bar(1.0, 1))
+    found = problems_of(Joint((FINE, bad)))
+    assert [p.pointer for p in found] == ["#/experiments/1/bar/cells"]
+    found = problems_of(Joint((FINE, replace(bad, bar=FINE.bar))))
+    assert [p.pointer for p in found] == ["#/experiments/1/sensors/1/x"]
+    other = replace(FINE, **law(U("a", 2.0, 0.1, 10.0), U("b", 0.5)))
+    found = problems_of(Joint((FINE, other)))
+    assert [(p.code, p.pointer) for p in found] == [
+        ("unknown_disagrees", "#/experiments/1/material/diffusivity/a")
+    ]
+    wild = replace(FINE, **source(Expression("1/x")))
+    assert problems_of(Joint((FINE, wild)))[0].pointer == "#/experiments/1/source/0/profile"
+    found = problems_of(Joint((FINE, FINE), Fit(loss="cubed")))
+    assert [p.pointer for p in found] == ["#/fit/loss"]
+
+
+def test_a_joint_fit_has_one_kind_of_sigma() -> None:
+    without = replace(FINE, **sensor(sigma=None))
+    found = problems_of(Joint((FINE, without)), validate_for_data)
+    assert [(p.code, p.pointer) for p in found] == [
+        ("mixed_sigma", "#/experiments/1/sensors/0/sigma")
+    ]
+    for alike in (FINE, without):
+        assert problems_of(Joint((alike, alike)), validate_for_fit) == []
+
+
+def test_a_trial_without_an_answer_names_its_experiment() -> None:
+    objective = solver.Objective(Joint((FINE, replace(FINE, bar=Bar(2.0, 10)))))
+    with pytest.raises(TrialError) as caught:
+        objective.value(np.array([1.0, -0.7]))
+    assert caught.value.problem.pointer == "#/experiments/1/material/diffusivity"
+    objective.value(np.array([1.0, -0.4]))
