@@ -142,16 +142,29 @@ def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) 
 
 
 def away_from_optimum(objective: Objective, theta: Array) -> Array:
-    """`theta`, or a point 5 % away where J is stationary there.
+    """`theta`, or a point 5 % away where J is stationary there, and off the kinks of curves.
 
     At an optimum any multiple of the gradient would pass, and the right one would be round-off.
     """
+    theta = _off_kinks(objective, theta)
     if theta.size > DIRECTIONS:
         return theta
     r, R = objective.residuals_and_jacobian(theta)
     reach = np.linalg.norm(R, axis=0) * np.linalg.norm(r)
     flat = np.all(np.abs(R.T @ r) <= STATIONARY * reach) and np.any(reach > 0.0)
     return displaced(objective, theta) if flat else theta
+
+
+def _off_kinks(objective: Objective, theta: Array) -> Array:
+    """`theta` with a slope in curves that have level parts, where a monotone cubic has a kink."""
+    p, moved = objective.parameters, theta.copy()
+    for name in p.curves:
+        here = p.where[name]
+        if np.any(np.diff(theta[here]) == 0.0):
+            moved[here] += (
+                DISPLACEMENT * p.sizes(theta)[here] * np.linspace(0.0, 1.0, theta[here].size)
+            )
+    return np.clip(moved, p.lower, p.upper)
 
 
 def displaced(objective: Objective, theta: Array) -> Array:
@@ -168,7 +181,7 @@ def displaced(objective: Objective, theta: Array) -> Array:
             objective.value(moved)
         except TrialError:
             continue
-        return np.clip(moved, p.lower, p.upper)
+        return _off_kinks(objective, np.clip(moved, p.lower, p.upper))
     raise TrialError((), "no_neighbour", "no point near the estimate has an answer")
 
 

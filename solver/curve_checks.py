@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from solver.boundary import BOUNDARIES
 from solver.curves import INTERPOLATIONS, Curve, Expression, Table, Unknown, resolve, slots
 from solver.errors import Place, Problem
 from solver.experiment import Experiment
 from solver.grid import ON_STEP
 from solver.kernels import Array
 from solver.laws import Layers, Polynomial
-from solver.sampling import RATE, Sample, samples_of
+from solver.parameters import EXCHANGES
+from solver.sampling import Sample, samples_of
 from solver.values import POSITIVE, column
 
 SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
-SERIES = ("history", "value", "ambient")  # the keys under which a series in time stands
+SERIES = {"history", "ambient", *(end.drive for end in BOUNDARIES.values())}  # the keys of series
 LAWS = ("diffusivity", "conductivity", "heat_capacity")
 
 
@@ -75,11 +77,7 @@ def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
             f"[{s[0]:g}, {s[-1]:g}]"
         )
         yield Problem((*place, axis), "not_covered", detail)
-    if isinstance(table.values, np.ndarray):
-        wild = np.flatnonzero(~(np.abs(table.values) <= LARGEST))
-        if wild.size:
-            detail = f"values must be finite, within +-{LARGEST:g}"
-            yield Problem((*place, "values", int(wild[0])), "not_finite", detail)
+    yield from _finite(place, table.values)
 
 
 def _layers(place: Place, layers: Layers, length: float) -> Iterator[Problem]:
@@ -99,6 +97,15 @@ def _layers(place: Place, layers: Layers, length: float) -> Iterator[Problem]:
     elif not ((layers.inner > 0.0) & (layers.inner < length)).all():
         detail = f"edges between layers lie inside the bar, between 0 and {length:g} m"
         yield Problem((*place, "edges"), "edge_outside", detail)
+    yield from _finite(place, layers.values)
+
+
+def _finite(place: Place, values: Any) -> Iterator[Problem]:
+    if isinstance(values, np.ndarray):
+        wild = np.flatnonzero(~(np.abs(values) <= LARGEST))
+        if wild.size:
+            detail = f"values must be finite, within +-{LARGEST:g}"
+            yield Problem((*place, "values", int(wild[0])), "not_finite", detail)
 
 
 def _increasing(place: Place, points: Array, what: str) -> Iterator[Problem]:
@@ -122,7 +129,7 @@ def _values(sample: Sample, starts: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(place, "not_finite", detail)
     elif place in POSITIVE:
         yield from _positive(sample, curve, values)
-    elif (place == RATE or place[-1] == "coefficient") and values[0] < 0.0:
+    elif place[-1] in EXCHANGES and values[0] < 0.0:
         detail = f"it must not be negative, not {values[0]:g}: heat flows from warm to cold"
         yield Problem(place, "negative", detail)
 

@@ -6,7 +6,7 @@ A name is one unknown wherever it stands; a listed one, a curve, takes as many c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -16,20 +16,33 @@ from solver.curves import Unknown
 from solver.experiment import Study
 from solver.kernels import Array
 
+EXCHANGES = ("coefficient", "rate")  # the keys of what multiplies a difference of temperatures
+
 
 @dataclass(frozen=True)
 class Parameters:
-    """The unknowns, and theta (p,) as the row of their values."""
+    """The unknowns, and theta (p,) as the row of their values.
+
+    curves: the names of those lists that are values of one thing, and so have one size; a list of a
+    polynomial's coefficients has as many as there are.
+    """
 
     unknowns: tuple[Unknown, ...]
+    curves: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, study: Study) -> Parameters:
-        """Those of a study, in the order in which their names are met."""
+        """Those of a study, in the order in which their names are met.
+
+        A coefficient or a rate of exchange is held at 0 or above: heat flows from warm to cold.
+        """
         named: dict[str, Unknown] = {}
-        for _, unknown in study.unknowns:
-            named.setdefault(unknown.name, unknown)
-        return cls(tuple(named.values()))
+        for place, unknown in study.unknowns:
+            known = named.setdefault(unknown.name, unknown)
+            if place[-1] in EXCHANGES and known.lower < 0.0 < known.upper:
+                named[unknown.name] = replace(known, lower=0.0)
+        curves = (u.name for place, u in study.unknowns if u.listed and place[-1] == "values")
+        return cls(tuple(named.values()), frozenset(curves))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +92,7 @@ class Parameters:
     @cached_property
     def magnitudes(self) -> Array:
         """Typical sizes, (p,): |start|, for a curve its largest, else the bounds' width, else 1."""
-        largest = self._spread(float(np.max(np.abs(u.start))) for u in self.unknowns)
+        largest = self._level(np.abs(self.start))
         width = self.upper - self.lower
         return np.where(largest > 0.0, largest, np.where(np.isfinite(width), width, 1.0))
 
@@ -88,11 +101,7 @@ class Parameters:
 
         A curve has one size, its largest.
         """
-        sizes = np.maximum(np.abs(theta), np.abs(self.start))
-        for unknown in self.unknowns:
-            if unknown.listed:
-                here = self.where[unknown.name]
-                sizes[here] = sizes[here].max()
+        sizes = self._level(np.maximum(np.abs(theta), np.abs(self.start)))
         return np.where(sizes > 0.0, sizes, self.magnitudes)
 
     @cached_property
@@ -108,6 +117,13 @@ class Parameters:
             else float(theta[self.where[u.name]][0])
             for u in self.unknowns
         }
+
+    def _level(self, sizes: Array) -> Array:
+        """Sizes (p,) with the largest of a curve for all of it."""
+        for name in self.curves:
+            here = self.where[name]
+            sizes[here] = sizes[here].max()
+        return sizes
 
     def _spread(self, values: Iterable[float]) -> Array:
         """One value per unknown, repeated for each of its components, (p,)."""

@@ -9,6 +9,8 @@ import pytest
 
 from solver import (
     Bar,
+    Convection,
+    Exchange,
     Experiment,
     Expression,
     Fit,
@@ -17,6 +19,8 @@ from solver import (
     Layers,
     Linear,
     Material,
+    Parameters,
+    Polynomial,
     Prior,
     Sensor,
     Smoothing,
@@ -26,6 +30,7 @@ from solver import (
     Time,
     Unknown,
     calibrate,
+    check,
     simulate,
 )
 from tests.experiments import Array
@@ -253,3 +258,32 @@ def test_what_runs_away_is_let_go_and_said() -> None:
     j = found.parameters.names.index("C")
     assert abs(found.theta[j] - 3.0) <= 4 * u.standard_errors[j]
     assert found.certificate.passed
+
+
+def test_a_coefficient_stays_above_zero() -> None:
+    """A bar that warms too fast seems to gain heat from the cold: the answer is 0, and says so."""
+    warming = heated(left=Flux(1.0))
+    free = replace(warming, right=Convection(Unknown("h", 0.5), 0.0))
+    found = calibrate(measured(replace(warming, left=Flux(1.2)), free, 0.001))
+    assert found.theta[0] == 0.0
+    assert found.uncertainty.reasons == ("the estimate lies on its lower bound",)
+    exchange = Exchange(Unknown("rate", 0.5), 0.0)
+    free = replace(warming, material=Material(2.0, "divergence", exchange=exchange))
+    assert calibrate(measured(replace(warming, left=Flux(1.2)), free, 0.001)).theta[0] == 0.0
+
+
+def test_each_coefficient_of_a_polynomial_has_its_own_size() -> None:
+    start = (1e-6, 2e-4, 0.1)
+    base = heated(sensors=(Sensor(0.5, TIMES, 0.0 * TIMES),))
+    listed = replace(base, material=Material(Polynomial(Unknown("c", start)), "divergence"))
+    curve = replace(base, material=Material(Table([0, 0.5, 1], Unknown("c", start)), "divergence"))
+    of = Parameters.of
+    np.testing.assert_array_equal(of(listed).sizes(of(listed).start), start)
+    np.testing.assert_array_equal(of(curve).sizes(of(curve).start), [0.1, 0.1, 0.1])
+
+
+def test_a_level_start_of_a_monotone_cubic_is_proved_beside_its_kink() -> None:
+    law = Table(np.linspace(0, 1, 5), Unknown("k", np.ones(5)), "monotone-cubic")
+    free = heated(material=Material(law, "divergence"))
+    data = Sensor(0.5, TIMES, simulate(heated())[0], 1e-3)
+    assert check(replace(free, sensors=(data,))).certificate.passed
