@@ -39,45 +39,21 @@ derivative sees it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from solver.boundary import Boundary
 from solver.errors import Place
 from solver.experiment import Experiment
 from solver.grid import Grid
 from solver.kernels import Array
+from solver.loads import ABOVE, BELOW, SUM, Load, Pinned, add_amount, loads_of, pinned_of
 from solver.march import Coefficients
 from solver.parameters import Parameters
-from solver.sampling import AMBIENT, CONDUCTIVITY, DIFFUSIVITY, HEAT_CAPACITY, INITIAL, RATE
+from solver.sampling import CONDUCTIVITY, DIFFUSIVITY, HEAT_CAPACITY, INITIAL
 from solver.values import CurveValues, Values
-
-BELOW, SUM, ABOVE = 0, 1, 2  # the bands
-
-
-@dataclass(frozen=True, eq=False)
-class Load:
-    """Something that heats: its history's place, its amount's (None: 1), and the nodes it reaches.
-
-    spread (n + 1,): e. exchanges: whether the bar's own temperature counts against the history.
-    """
-
-    history: Place
-    amount: Place | None
-    spread: Array
-    exchanges: bool = False
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A pinned end: its series, its node, the neighbour that feels it, and by which arm."""
-
-    history: Place
-    node: int
-    row: int
-    arm: int
 
 
 class Assembly:
@@ -88,32 +64,34 @@ class Assembly:
         self.grid: Grid = experiment.grid
         self.curves = CurveValues(experiment, parameters)
         self.reference = float(np.mean(self.curves.one(INITIAL, parameters.start)))
-        self.loads = tuple(self._loads())
-        self.pinned = tuple(self._pinned())
+        self.loads = loads_of(experiment)
+        self.pinned = pinned_of(experiment)
         everything: tuple[Load | Pinned, ...] = (*self.loads, *self.pinned)
         self.driven = tuple(driven for driven in everything if not self._silent(driven))
-        self._rows = {driven.history: p for p, driven in enumerate(self.driven)}
+        self._fixed_profiles: Array | None = None  # of loads that no unknown reaches
 
     def coefficients(self, values: Values) -> Coefficients:
         """The semi-discrete bar."""
-        G, P = self._fold(*self._books(values))
-        m = self._per_capacity(values)
+        G, m = self._flows(values), self._per_capacity(values)
+        if self.wants_profiles or self._fixed_profiles is None:
+            self._fixed_profiles = (m * self._drives(values, G))[:, self.states]
         return Coefficients(
-            bands=(m * G)[:, self.states],
-            profiles=(m * P)[:, self.states],
+            bands=(m * self._folded(G))[:, self.states],
+            profiles=self._fixed_profiles,
             histories=self._histories(values) if self.wants_histories else self._known_histories,
             initial=values[INITIAL][self.states] - self.reference,
         )
 
     def coefficients_dot(self, values: Values, values_dot: Values, directions: int) -> Coefficients:
         """The same map, applied to directions (q, points) at `values`."""
-        G_dot, P_dot = self._fold(*self._books(values_dot, (directions,)))
-        m = self._per_capacity(values)
-        bands, profiles = m * G_dot, m * P_dot
+        G_dot, m = self._flows(values_dot, (directions,)), self._per_capacity(values)
+        profiles = m * self._drives(values_dot, G_dot, (directions,))
+        bands = m * self._folded(G_dot)
         if HEAT_CAPACITY in values_dot:
-            G, P = self._fold(*self._books(values))
             m_dot = (-m * values_dot[HEAT_CAPACITY] / values[HEAT_CAPACITY])[:, None, :]
-            bands, profiles = bands + m_dot * G, profiles + m_dot * P
+            G = self._flows(values)
+            profiles = profiles + m_dot * self._drives(values, G)
+            bands = bands + m_dot * self._folded(G)
         stages, x = self.grid.stage_times.size, self.grid.x.size
         histories = [values_dot.get(d.history, np.zeros((directions, stages))) for d in self.driven]
         return Coefficients(
@@ -132,10 +110,13 @@ class Assembly:
         if self.wants_profiles:
             S_bar[:, self.states] = bar.profiles
         if HEAT_CAPACITY in values_bar:
-            G, P = self._fold(*self._books(values))
-            m_bar = (K_bar * G).sum(axis=0) + (S_bar * P).sum(axis=0)
+            G = self._flows(values)
+            m_bar = (S_bar * self._drives(values, G)).sum(axis=0)
+            m_bar += (K_bar * self._folded(G)).sum(axis=0)
             values_bar[HEAT_CAPACITY] -= m_bar * m / values[HEAT_CAPACITY]
-        self._books_bar(values_bar, *self._fold_bar(m * K_bar, m * S_bar))
+        G_bar = self._folded_bar(m * K_bar)
+        self._drives_bar(values_bar, G_bar, m * S_bar)
+        self._flows_bar(values_bar, G_bar)
         if INITIAL in values_bar:
             values_bar[INITIAL][self.states] += bar.initial
         for p, driven in enumerate(self.driven):
@@ -161,35 +142,24 @@ class Assembly:
         kappa = np.mean(values[self._law]) / np.mean(values.get(HEAT_CAPACITY, np.ones(1)))
         return float(kappa * self.grid.end / self.grid.length**2)
 
-    # --- the books of heat ----------------------------------------------------------------------
+    # --- the books of heat: linear in the curves, so that directions with a `shape` (q,) in front
+    # --- go through the same lines
 
-    def _books(self, values: Values, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
-        """G (..., 3, n + 1) and P (..., loads, n + 1) before pinned nodes are taken out.
-
-        Linear in the curves: directions with `shape` (q,) in front go through the same lines.
-        """
-        n, dtype = self.grid.x.size, np.result_type(np.float64, *values.values())
-        G, P = np.zeros((*shape, 3, n), dtype), np.zeros((*shape, len(self.driven), n), dtype)
+    def _flows(self, values: Values, shape: tuple[int, ...] = ()) -> Array:
+        """G (..., 3, n + 1), pinned nodes among the others."""
+        G = np.zeros((*shape, 3, self.grid.x.size), self._dtype(values, self._flow_places))
         if self._law in values:
             law = values[self._law]
             right, left = (law[..., 1:], law[..., :-1]) if self._by_node else (law, law)
             G[..., BELOW, 1:] = right / self.grid.dx
             G[..., ABOVE, :-1] = left / self.grid.dx
         for load in self.loads:
-            if load.amount is None:
-                amount = np.zeros(1) if shape else np.ones(1)  # a constant has no derivative
-            elif load.amount in values:
-                amount = values[load.amount]
-            else:
-                continue
-            if load.exchanges:
-                G[..., SUM, :] -= load.spread * amount
-            if load.history in self._rows:
-                P[..., self._rows[load.history], :] = load.spread * amount
-        return G, P
+            if load.exchanges and load.amount is not None and load.amount in values:
+                G[..., SUM, :] -= load.spread * values[load.amount]
+        return G
 
-    def _books_bar(self, values_bar: dict[Place, Array], G_bar: Array, P_bar: Array) -> None:
-        """The transpose of `_books`, added to `values_bar`."""
+    def _flows_bar(self, values_bar: dict[Place, Array], G_bar: Array) -> None:
+        """The transpose of `_flows`, added to `values_bar`."""
         if self._law in values_bar:
             right, left = G_bar[BELOW, 1:] / self.grid.dx, G_bar[ABOVE, :-1] / self.grid.dx
             law_bar = values_bar[self._law]
@@ -199,36 +169,63 @@ class Assembly:
             else:
                 law_bar += right + left
         for load in self.loads:
-            if load.amount in values_bar:
-                amount_bar = np.zeros(self.grid.x.size)
-                if load.history in self._rows:
-                    amount_bar += load.spread * P_bar[self._rows[load.history]]
-                if load.exchanges:
-                    amount_bar -= load.spread * G_bar[SUM]
-                one_number = values_bar[load.amount].size == 1
-                values_bar[load.amount] += amount_bar.sum() if one_number else amount_bar
+            if load.exchanges:
+                add_amount(values_bar, load, -G_bar[SUM])
 
-    def _fold(self, G: Array, P: Array) -> tuple[Array, Array]:
-        """Turn the arms to pinned nodes into loads, in place."""
+    def _drives(self, values: Values, G: Array, shape: tuple[int, ...] = ()) -> Array:
+        """P (..., driven, n + 1); a pinned end's is its arm in G."""
+        amounts = (driven.amount for driven in self.driven if isinstance(driven, Load))
+        dtype = np.result_type(G.dtype, self._dtype(values, amounts))
+        P = np.zeros((*shape, len(self.driven), self.grid.x.size), dtype)
+        for p, driven in enumerate(self.driven):
+            if isinstance(driven, Pinned):
+                P[..., p, driven.row] = G[..., driven.arm, driven.row]
+            elif driven.amount is not None and driven.amount in values:
+                P[..., p, :] = driven.spread * values[driven.amount]
+            elif driven.amount is None and not shape:  # a constant, which has no derivative
+                P[p] = driven.spread
+        return P
+
+    def _drives_bar(self, values_bar: dict[Place, Array], G_bar: Array, P_bar: Array) -> None:
+        """The transpose of `_drives`, added to `values_bar` and `G_bar`."""
+        for p, driven in enumerate(self.driven):
+            if isinstance(driven, Pinned):
+                G_bar[driven.arm, driven.row] += P_bar[p, driven.row]
+            else:
+                add_amount(values_bar, driven, P_bar[p])
+
+    def _folded(self, G: Array) -> Array:
+        """G, in place, without the arms to pinned nodes."""
         for end in self.pinned:
-            arm = G[..., end.arm, end.row].copy()
-            G[..., SUM, end.row] -= arm
+            G[..., SUM, end.row] -= G[..., end.arm, end.row]
             G[..., end.arm, end.row] = 0.0
-            if end.history in self._rows:
-                P[..., self._rows[end.history], end.row] = arm
-        return G, P
+        return G
 
-    def _fold_bar(self, G_bar: Array, P_bar: Array) -> tuple[Array, Array]:
-        """The transpose of `_fold`, in place."""
+    def _folded_bar(self, G_bar: Array) -> Array:
+        """The transpose of `_folded`, in place."""
         for end in self.pinned:
             G_bar[end.arm, end.row] = -G_bar[SUM, end.row]
-            if end.history in self._rows:
-                G_bar[end.arm, end.row] += P_bar[self._rows[end.history], end.row]
-        return G_bar, P_bar
+        return G_bar
+
+    @staticmethod
+    def _dtype(values: Values, places: Iterable[Place | None]) -> Any:
+        """Complex where one of the curves is (a complex step)."""
+        parts = (values[place] for place in places if place is not None and place in values)
+        return np.result_type(np.float64, *(part.dtype for part in parts))
+
+    @cached_property
+    def _flow_places(self) -> tuple[Place | None, ...]:
+        return (self._law, *(load.amount for load in self.loads if load.exchanges))
 
     def _per_capacity(self, values: Values) -> Array:
         """m (n + 1,)."""
-        return np.asarray(1.0 / (self.grid.volumes * values.get(HEAT_CAPACITY, 1.0)))
+        if HEAT_CAPACITY not in values:
+            return self._per_volume
+        return np.asarray(1.0 / (self.grid.volumes * values[HEAT_CAPACITY]))
+
+    @cached_property
+    def _per_volume(self) -> Array:
+        return np.asarray(1.0 / self.grid.volumes)
 
     @cached_property
     def _law(self) -> Place:
@@ -263,37 +260,7 @@ class Assembly:
         """The pinned ends among `nodes`, each with its column there."""
         return [(e, int(np.searchsorted(nodes, e.node))) for e in self.pinned if e.node in nodes]
 
-    def _pinned(self) -> list[Pinned]:
-        n = self.grid.cells
-        ends = {"left": (0, 1, BELOW), "right": (n, n - 1, ABOVE)}
-        conditions = self.experiment.ends
-        return [
-            Pinned((side, conditions[side].drive), *where)
-            for side, where in ends.items()
-            if conditions[side].pinned
-        ]
-
     # --- loads ----------------------------------------------------------------------------------
-
-    def _loads(self) -> list[Load]:
-        volumes = self.grid.volumes
-        loads = [
-            Load(("source", i, "history"), ("source", i, "profile"), volumes)
-            for i in range(len(self.experiment.source))
-        ]
-        if self.experiment.material.exchange is not None:
-            loads.append(Load(AMBIENT, RATE, volumes, exchanges=True))
-        for side, node in (("left", 0), ("right", self.grid.cells)):
-            end = self.experiment.ends[side]
-            if not end.pinned:
-                loads.append(self._end_load(side, end, node))
-        return loads
-
-    def _end_load(self, side: str, end: Boundary, node: int) -> Load:
-        spread = np.zeros(self.grid.x.size)
-        spread[node] = 1.0
-        amount = None if end.amount is None else (side, end.amount)
-        return Load((side, end.drive), amount, spread, end.exchanges)
 
     def _silent(self, driven: Load | Pinned) -> bool:
         """Whether a load's history is known to be nothing."""

@@ -82,6 +82,7 @@ class LinearMarch:
         self.steps = steps
         self._start_steps = min(tableau.start_steps, steps)
         self._A = (tableau.A, tableau.A_start)[: 2 if self._start_steps else 1]
+        self._implicit = [[dt * float(a) for a in np.diagonal(A)] for A in self._A]
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
@@ -224,18 +225,18 @@ class LinearMarch:
 
     def _factored(self, bands: Array) -> Factors:
         return tuple(
-            np.array([kernels.factor(bands, self.dt * a) for a in np.diagonal(A)]) for A in self._A
+            np.array([kernels.factor(bands, step) for step in steps]) for steps in self._implicit
         )
 
     def _factored_transposed(self, bands: Array) -> Factors:
         return tuple(
             np.array(
                 [
-                    kernels.factor_transposed(bands, self.dt * a, f)
-                    for a, f in zip(np.diagonal(A), factors, strict=True)
+                    kernels.factor_transposed(bands, step, f)
+                    for step, f in zip(steps, factors, strict=True)
                 ]
             )
-            for A, factors in zip(self._A, self._factors, strict=True)
+            for steps, factors in zip(self._implicit, self._factors, strict=True)
         )
 
     def _phase(self, step: int) -> int:

@@ -142,8 +142,10 @@ class Objective:
 
     def residuals(self, theta: Array) -> Array:
         """The stacked residual R (M + penalties,); J is the sum of its squares."""
-        y = self.predict(theta)
-        return np.concatenate([self.shaped(y).s, *(p.residuals(theta) for p in self._penalties)])
+        s = self.shaped(self.predict(theta)).s
+        if not self._penalties:
+            return s
+        return np.concatenate([s, *(p.residuals(theta) for p in self._penalties)])
 
     def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """R and dR/dtheta (M + penalties, p), by tangent marches."""
@@ -174,10 +176,12 @@ class Objective:
 
     def pull(self, theta: Array, residuals_bar: Array) -> Array:
         """(dR/dtheta)^T times `residuals_bar` (M + penalties,)."""
-        M = self.data.size
-        slope = self.shaped(self.predict(theta)).slope
-        theta_bar = self.vjp(theta, residuals_bar[:M] * slope * self.weights)
-        rest = residuals_bar[M:]
+        theta_bar, rest = np.zeros(theta.size), residuals_bar[self.data.size :]
+        for model, rows in zip(self.models, self._rows, strict=True):
+            y, trace = model.forward(theta)
+            weights = self.weights[rows]
+            slope = self._loss((y - self.data[rows]) * weights, self._threshold).slope
+            theta_bar += model.pull_back(trace, residuals_bar[rows] * slope * weights)
         for penalty in self._penalties:
             here, rest = rest[: penalty.t.size], rest[penalty.t.size :]
             theta_bar += penalty.jacobian(theta).T @ here

@@ -69,7 +69,7 @@ def validate_for_data(study: Study) -> None:
     ]
     if not read:
         detail = "no sensor has a reading: there is nothing to compare with"
-        raise InvalidExperiment(Problem(("sensors",), "no_readings", detail))
+        raise InvalidExperiment(Problem((*study.place(0), "sensors"), "no_readings", detail))
     if len({without for *_, without in read}) > 1:
         index, number = next((i, n) for i, n, without in read if without)
         detail = "some sensors have a sigma and this one has none: give it to all or to none"
@@ -95,7 +95,7 @@ def validate_for_fit(study: Study) -> None:
     readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
     if readings < count:
         detail = f"{readings} readings cannot determine {count} unknowns: add readings, or fix some"
-        raise InvalidExperiment(Problem(("sensors",), "too_few_readings", detail))
+        raise InvalidExperiment(Problem((*study.place(0), "sensors"), "too_few_readings", detail))
 
 
 def _stop_on(problems: Iterator[Problem]) -> None:

@@ -48,7 +48,7 @@ class _Open:
     def at(self, theta: Array) -> Any:
         """The curve with values in the place of its unknowns."""
         values = {
-            slot.unknown.name: theta[where] if slot.unknown.listed else theta[where][0]
+            slot.unknown.name: theta[where] if slot.unknown.listed else theta[where.start]
             for slot, where in self.slots
         }
         return resolve(self.sample.curve, values)

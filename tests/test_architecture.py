@@ -26,7 +26,7 @@ FLOORS = (
     ("laws", "boundary", "source"),
     ("experiment",),
     ("parameters", "sampling"),
-    ("values", "march"),
+    ("values", "march", "loads"),
     ("assemble", "observe", "curve_checks", "smoothing", "losses"),
     ("model", "validation", "penalties"),
     ("objective", "resolution"),
