@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
+from numpy.linalg import LinAlgError
 from pydantic import BaseModel
 from rich.console import Console
 
@@ -21,6 +22,7 @@ import app
 import solver
 from app import tables
 from app.examples import example_bytes
+from app.problems import BROKEN_DOWN, shown
 from app.progress import watched
 from app.service import At, Task, mark_of, read_at, units_of
 from app.strict_json import NotJson, parse_json
@@ -239,9 +241,11 @@ def _ask(question: Callable[[], Result]) -> Result:
     except NotJson as error:
         _stop(f"not JSON: {error}")
     except InvalidExperiment as error:
-        _stop("\n".join(f"{p.pointer}  {p.detail}  ({p.code})" for p in error.problems))
+        _stop("\n".join(f"{p.pointer}  {p.detail}  ({p.code})" for p in shown(error.problems)))
     except TrialError as error:
         _stop(f"the model has no answer there: {error}")
+    except (ArithmeticError, LinAlgError):
+        _stop(f"the model has no answer: {BROKEN_DOWN}")
 
 
 def _show(answer: Reply, as_json: bool, table: Callable[[Console, Reply], None]) -> None:

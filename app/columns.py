@@ -10,30 +10,37 @@ left out is the log's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
+from app.cells import Column
+from app.headings import unknown_column
+from app.limits import Limits
 from app.log import Log, read_log
 from app.problems import problems_of
 from app.schema import DataPart
+from app.units import QUANTITIES, read_quantity
 from solver import InvalidExperiment, Problem
 from solver.errors import Place
+from solver.grid import ON_STEP
 
 Reader = Callable[[str], bytes]
-Fill = Callable[[dict[str, Any], Place], None]
 
-SERIES: tuple[tuple[Place, str | None], ...] = (  # where a series stands, and what it is
-    (("left", "value"), None),
-    (("left", "ambient"), "temperature"),
-    (("right", "value"), None),
-    (("right", "ambient"), "temperature"),
-    (("material", "exchange", "ambient"), "temperature"),
+BYTES = 64  # of a reading that is written out: its time and value, as Python's numbers in lists
+
+SERIES: tuple[Place, ...] = (  # where a series stands, beside the sources
+    ("left", "value"),
+    ("left", "ambient"),
+    ("right", "value"),
+    ("right", "ambient"),
+    ("material", "exchange", "ambient"),
 )
 
 
-def with_columns(document: Any, read_file: Reader | None = None) -> Any:
+def with_columns(document: Any, limits: Limits, read_file: Reader | None = None) -> Any:
     """The document, or each experiment of a joint one, with its columns written out.
 
     Raises InvalidExperiment with places in the document, or ("data", "csv", line, column) in its
@@ -41,13 +48,13 @@ def with_columns(document: Any, read_file: Reader | None = None) -> Any:
     """
     if not isinstance(document, dict):
         return document
-    parts = document.get("experiments")
+    parts, writer = document.get("experiments"), _Writer(limits.bytes, read_file)
     if not isinstance(parts, list):
-        return _experiment(document, read_file)
+        return writer.experiment(document)
     written = []
     for index, part in enumerate(parts):
         try:
-            written.append(_experiment(part, read_file) if isinstance(part, dict) else part)
+            written.append(writer.experiment(part) if isinstance(part, dict) else part)
         except InvalidExperiment as error:
             raise _within(("experiments", index), error) from None
     return document | {"experiments": written}
@@ -59,41 +66,81 @@ def _within(place: Place, error: InvalidExperiment) -> InvalidExperiment:
     )
 
 
-def _experiment(part: dict[str, Any], read_file: Reader | None) -> dict[str, Any]:
-    columns = list(_columns(part))
-    if "data" not in part:
-        if columns:
-            detail = 'there is no "data" that a column could come from'
-            raise InvalidExperiment(Problem((*columns[0][0], "column"), "no_data", detail))
+@dataclass
+class _Writer:
+    """Writes columns out while there is `room`, in bytes: one log may be asked for many times."""
+
+    room: int
+    read_file: Reader | None
+
+    def experiment(self, part: dict[str, Any]) -> dict[str, Any]:
+        columns = [place for place in _series_and_sensors(part) if _has_column(_at(part, place))]
+        if "data" not in part:
+            if columns:
+                detail = 'there is no "data" that a column could come from'
+                raise InvalidExperiment(Problem((*columns[0], "column"), "no_data", detail))
+            return part
+        log = _log(part["data"], self.read_file)
+        part = _copied({key: value for key, value in part.items() if key != "data"})
+        time = part.get("time")
+        if isinstance(time, dict):
+            time.setdefault("end", float(log.times[-1]))
+        end = _end(time)
+        for place in columns:
+            self._take(BYTES * log.times.size, place)
+            above, last = _at(part, place[:-1]), place[-1]
+            column = _column(log, above[last], place, _wanted(part, place))
+            above[last] = _written(above[last], place, log.times, column, end)
         return part
-    log = _log(part["data"], read_file)
-    part = {key: value for key, value in part.items() if key != "data"}
-    time = part.get("time")
-    if isinstance(time, dict) and "end" not in time:
-        part["time"] = time | {"end": float(log.times[-1])}
-    end = part["time"].get("end") if isinstance(part.get("time"), dict) else None
-    last = float(end) if isinstance(end, int | float) else np.inf
-    for place, quantity in columns:
-        here = _at(part, place)
-        values = _readings(log, here["column"], quantity, place)
-        part = _replaced(part, place, _written(here, place, log.times, values, last))
+
+    def _take(self, size: int, place: Place) -> None:
+        self.room -= size
+        if self.room < 0:
+            detail = "the columns of this document are too many, or its log is too long"
+            raise InvalidExperiment(Problem((*place, "column"), "problem_too_large", detail))
+
+
+def _copied(part: Any) -> Any:
+    """A copy down to the lists of numbers, which are shared."""
+    if isinstance(part, dict):
+        return {key: _copied(value) for key, value in part.items()}
+    if isinstance(part, list) and any(isinstance(item, dict) for item in part):
+        return [_copied(item) for item in part]
     return part
 
 
-def _columns(part: dict[str, Any]) -> Iterator[tuple[Place, str | None]]:
-    """The places that refer to a column, and what quantity is wanted there."""
-    places: list[tuple[Place, str | None]] = [*SERIES]
-    for key, rest, quantity in (("source", ("history",), None), ("sensors", (), "temperature")):
+def _end(time: Any) -> float:
+    """The end of the run in s; infinite where there is none that could be meant."""
+    end = time.get("end") if isinstance(time, dict) else None
+    try:
+        seconds = read_quantity(end, "time") if isinstance(end, str) else float(end or 0.0)
+    except (ValueError, TypeError, OverflowError):
+        seconds = 0.0
+    return seconds if seconds > 0.0 else float(np.inf)
+
+
+def _series_and_sensors(part: dict[str, Any]) -> Iterator[Place]:
+    yield from SERIES
+    for key, rest in (("source", ("history",)), ("sensors", ())):
         rows = part.get(key)
-        count = len(rows) if isinstance(rows, list) else 0
-        places += [((key, i, *rest), quantity) for i in range(count)]
-    for place, quantity in places:
-        here = _at(part, place)
-        if isinstance(here, dict) and "column" in here:
-            kind = _at(part, place[:-1]) if place[-1] == "value" else None
-            if isinstance(kind, dict) and kind.get("kind") == "temperature":
-                quantity = "temperature"
-            yield place, quantity
+        for index in range(len(rows) if isinstance(rows, list) else 0):
+            yield (key, index, *rest)
+
+
+def _has_column(part: Any) -> bool:
+    return isinstance(part, dict) and "column" in part
+
+
+def _wanted(part: dict[str, Any], place: Place) -> str | None:
+    """The quantity that stands at a place; a source's history may be anything."""
+    if place[0] == "source":
+        return None
+    end = _at(part, place[:-1])
+    if place[-1] != "value" or not isinstance(end, dict) or end.get("kind") == "temperature":
+        return "temperature"
+    material = part.get("material")
+    divided = isinstance(material, dict) and "diffusivity" in material
+    return "kinematic_flux" if divided else "flux"
 
 
 def _log(data: Any, read_file: Reader | None) -> Log:
@@ -115,34 +162,64 @@ def _log(data: Any, read_file: Reader | None) -> Log:
     return read_log(text, time=asked.time, units=asked.units, start=asked.start, end=asked.end)
 
 
-def _readings(log: Log, name: Any, quantity: str | None, place: Place) -> Any:
-    here = (*place, "column")
+def _column(log: Log, here: dict[str, Any], place: Place, wanted: str | None) -> Column:
+    """The column that a part refers to, in the quantity that is wanted there."""
+    name = here["column"]
     if not isinstance(name, str) or name not in log.columns:
-        known = ", ".join(log.columns)
-        detail = f"the log has no column {ascii(name)[:66]}; it has {known}"
-        raise InvalidExperiment(Problem(here, "unknown_column", detail))
+        text = name if isinstance(name, str) else ascii(name)
+        raise unknown_column(text, log.columns, *place, "column")
     column = log.columns[name]
-    if quantity and column.quantity not in (None, quantity):
-        detail = f"{name} is in {column.unit}, which is no unit of a temperature"
-        raise InvalidExperiment(Problem(here, "unit_mismatch", detail))
-    return column.values
+    said = {"unit": column.unit, "time_unit": log.clock.name}
+    for key in ("unit", "time_unit"):
+        if here.get(key) is not None and said[key]:
+            detail = f"the unit of {said[key]} is the log's: see its header, or data.units"
+            raise InvalidExperiment(Problem((*place, key), "contradiction", detail))
+    if column.unit and (column.quantity is None or wanted not in (None, column.quantity)):
+        raise _mismatch(column, wanted, place)
+    return column
+
+
+def _mismatch(column: Column, wanted: str | None, place: Place) -> InvalidExperiment:
+    detail = f"{column.name} is in {column.unit}"
+    if wanted:
+        detail += f"; {QUANTITIES[wanted].words} is wanted here, e.g. "
+        detail += " or ".join(QUANTITIES[wanted].examples)
+    else:
+        detail += ", which cannot be put in SI here; data.units can say '-' for no unit"
+    return InvalidExperiment(Problem((*place, "column"), "unit_mismatch", detail))
 
 
 def _written(
-    here: dict[str, Any], place: Place, times: Any, values: Any, end: float
+    here: dict[str, Any], place: Place, times: Any, column: Column, end: float
 ) -> dict[str, Any]:
     """The part with times and values in the place of its column; a series may go beyond `end`."""
     rest = {key: value for key, value in here.items() if key != "column"}
-    present = ~np.isnan(values)
-    if place[0] != "sensors":
-        return rest | {"times": times[present].tolist(), "values": values[present].tolist()}
-    twice = [key for key in ("times", "temperatures") if here.get(key) is not None]
-    if twice:
-        detail = f"give a column or {twice[0]}, not both"
-        raise InvalidExperiment(Problem((*place, twice[0]), "contradiction", detail))
-    used = present & (times <= end)
-    readings = {"times": times[used].tolist(), "temperatures": values[used].tolist()}
-    return {"name": str(here["column"])[:64]} | rest | readings
+    present = ~np.isnan(column.values)
+    sensor = place[0] == "sensors"
+    points, values = ("times", "temperatures") if sensor else ("times", "values")
+    for key in (points, values):
+        if here.get(key) is not None:
+            detail = f"give a column or {key}, not both"
+            raise InvalidExperiment(Problem((*place, key), "contradiction", detail))
+    used = present & (times <= end) if sensor else present
+    t = times[used]
+    if sensor and not t.size:
+        detail = f"{column.name} has no reading up to the end of the run, {end:g} s"
+        raise InvalidExperiment(Problem((*place, "column"), "no_readings", detail))
+    if not sensor and np.isfinite(end):
+        _require_covered(column.name, t, end, place)
+    written = {points: t.tolist(), values: column.values[used].tolist()}
+    return ({"name": column.name[:64]} if sensor else {}) | rest | written
+
+
+def _require_covered(name: str, t: Any, end: float, place: Place) -> None:
+    slack = ON_STEP * end
+    if t[0] > slack or t[-1] < end - slack:
+        detail = (
+            f"{name} has readings from {t[0]:g} s to {t[-1]:g} s but the run needs them "
+            f"from 0 to {end:g} s; data.start says which row is t = 0, time.end where it ends"
+        )
+        raise InvalidExperiment(Problem((*place, "column"), "not_covered", detail))
 
 
 def _at(part: Any, place: Place) -> Any:
@@ -154,12 +231,3 @@ def _at(part: Any, place: Place) -> Any:
         else:
             return None
     return part
-
-
-def _replaced(part: Any, place: Place, new: Any) -> Any:
-    """A copy of `part` with `new` at `place`; what is not on the way is shared."""
-    if not place:
-        return new
-    copy: Any = list(part) if isinstance(part, list) else dict(part)
-    copy[place[0]] = _replaced(part[place[0]], place[1:], new)
-    return copy

@@ -14,25 +14,27 @@ from pydantic import ValidationError
 
 import solver
 from app.columns import Reader, with_columns
-from app.limits import Limits, beyond
-from app.problems import problems_of
-from app.quantities import in_si
-from app.schema import (
+from app.curve_schema import (
     TAGGED,
-    Document,
-    ExchangePart,
-    FitPart,
-    JointDocument,
-    MaterialPart,
     Part,
     ProfileFormula,
     ProfileTable,
-    SensorPart,
     SeriesFormula,
     SeriesTable,
     UnknownCurve,
     UnknownNumber,
     unknown_of,
+)
+from app.limits import Limits, beyond
+from app.problems import problems_of
+from app.quantities import in_si
+from app.schema import (
+    Document,
+    ExchangePart,
+    FitPart,
+    JointDocument,
+    MaterialPart,
+    SensorPart,
 )
 from app.strict_json import parse_json
 from solver import InvalidExperiment, Problem
@@ -51,7 +53,8 @@ def read_document(
     Raises NotJson when the bytes are no JSON, and InvalidExperiment with JSON pointers when the
     document is not one, or asks for more than `limits`. Meaning is checked by the solver.
     """
-    parsed = in_si(with_columns(parse_json(data), read_file))
+    limits = limits or Limits()
+    parsed = in_si(with_columns(parse_json(data), limits, read_file))
     joint = isinstance(parsed, dict) and "experiments" in parsed
     schema = JointDocument if joint else Document
     try:
@@ -60,7 +63,7 @@ def read_document(
         raise InvalidExperiment(*problems_of(error, schema, TAGGED)) from None
     sizes = {part.unknown: _size(part) for part in _unknown_parts(document)}
     parts = document.experiments if joint else [document]
-    _stop_on(beyond(limits or Limits(), parts, sum(sizes.values())))
+    _stop_on(beyond(limits, parts, sum(sizes.values()), joint=joint))
     require_method(document.fit.method)
     if not joint:
         return _Builder(()).experiment(document)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
 
 from app.body import BodyTooLarge, BodyTooSlow, WrongType
-from app.problems import ProblemDetails, problem_details
+from app.problems import BROKEN_DOWN, ProblemDetails, problem_details
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
 from solver import InvalidExperiment, Problem, TrialError
@@ -57,6 +58,11 @@ def _no_answer(_: Request, error: Exception) -> Answer:
     return problem_details(422, "The model has no answer", str(error), (error.problem,)), {}
 
 
+def _broken_down(request: Request, error: Exception) -> Answer:
+    log.error("numbers broke down in %s", request.url.path, exc_info=error)
+    return problem_details(422, "The model has no answer", BROKEN_DOWN), {}
+
+
 def _simple(
     status: int, title: str, headers: dict[str, str] | None = None
 ) -> Callable[..., Answer]:
@@ -82,6 +88,8 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     InvalidExperiment: _invalid,
     RequestValidationError: _bad_query,
     TrialError: _no_answer,
+    ArithmeticError: _broken_down,
+    LinAlgError: _broken_down,
     NotJson: _simple(400, "Not JSON"),
     WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from solver import TABLEAUX, Problem
+from solver import TABLEAUX, Problem, Time
+from solver.errors import Place
 from solver.march import DIRECTIONS, MEMORY
 from solver.resolution import MOST_CELLS, MOST_STEPS
 
@@ -20,34 +21,40 @@ class Limits:
     unknowns: int = 2_000
 
 
-def beyond(limits: Limits, parts: list[Any], unknowns: int) -> Iterator[Problem]:
-    """What in the experiments `parts` is beyond the limits.
+def beyond(
+    limits: Limits, parts: list[Any], unknowns: int, *, joint: bool = False
+) -> Iterator[Problem]:
+    """What in the experiments `parts`, of a joint fit or one alone, is beyond the limits.
 
     Python integers throughout: they do not wrap. A grid that is left out counts as a fine one; how
     fine it gets is bounded where it is chosen.
     """
-    place = ("experiments", 0) if len(parts) > 1 else ()
-    work = sum(_cells(d) * _steps(d) * _stages(d) for d in parts)
-    if work > limits.cell_steps:
-        first = parts[0]
-        size = f"{_count(_cells(first))} cells x {_count(_steps(first))} steps"
-        if len(parts) > 1:
-            size = f"{len(parts)} experiments, the first of {size},"
+    works = [_cells(d) * _steps(d) * _stages(d) for d in parts]
+    if sum(works) > limits.cell_steps:
+        most = works.index(max(works))
+        size = f"{_count(_cells(parts[most]))} cells x {_count(_steps(parts[most]))} steps"
+        if joint:
+            size = f"{len(parts)} experiments, this one of {size},"
         detail = (
-            f"{size} are {_count(work)} cell-steps, "
+            f"{size} are {_count(sum(works))} cell-steps, "
             f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
-        yield Problem((*place, "bar", "cells"), "problem_too_large", detail)
+        yield Problem((*_place(joint, most), "bar", "cells"), "problem_too_large", detail)
     if unknowns > limits.unknowns:
         detail = f"{unknowns} unknowns are beyond the limit of {limits.unknowns}"
         yield Problem((), "problem_too_large", detail)
-    needed = sum(estimated_bytes(d, unknowns) for d in parts)
-    if needed > limits.bytes:
+    sizes = [estimated_bytes(d, unknowns) for d in parts]
+    if (needed := sum(sizes)) > limits.bytes:
         detail = (
             f"this needs about {_count(needed // 2**20)} MiB, beyond the limit of "
             f"{limits.bytes // 2**20} MiB: take fewer steps, cells, sources or readings"
         )
+        place = _place(joint, sizes.index(max(sizes)))
         yield Problem((*place, "time", "steps"), "problem_too_large", detail)
+
+
+def _place(joint: bool, index: int) -> Place:
+    return ("experiments", index) if joint else ()
 
 
 def _count(number: int) -> str:
@@ -67,7 +74,8 @@ def _steps(document: Any) -> int:
 
 def _stages(document: Any) -> int:
     """Stages of the time method; an unknown method is refused elsewhere."""
-    tableau = TABLEAUX.get(document.time.method or "tr-bdf2")
+    run = document.time
+    tableau = TABLEAUX.get(Time(run.end, run.steps, run.method).scheme)
     return len(tableau.rows) if tableau else 1
 
 

@@ -12,6 +12,9 @@ from solver import Problem
 
 MAX_ERRORS = 20
 
+# What the solver's algebra cannot do with numbers that are in range one by one.
+BROKEN_DOWN = "the numbers are too far apart to compute with: check the document's units"
+
 CODES = {  # plainer words for pydantic's error types
     "finite_number": "number_out_of_range",
     "float_type": "type_error",
@@ -47,13 +50,18 @@ def problem_details(
     status: int, title: str, detail: str, problems: tuple[Problem, ...] = (), instance: str = ""
 ) -> ProblemDetails:
     """The answer to a request that failed."""
-    shown = [
+    errors = shown(problems)
+    return ProblemDetails(
+        title=title, status=status, detail=_ascii(detail), instance=instance or None, errors=errors
+    )
+
+
+def shown(problems: tuple[Problem, ...]) -> list[ProblemItem]:
+    """The first problems, safe to show to whoever sent the document."""
+    return [
         ProblemItem(pointer=_ascii(p.pointer), code=p.code, detail=_ascii(p.detail))
         for p in problems[:MAX_ERRORS]
     ]
-    return ProblemDetails(
-        title=title, status=status, detail=_ascii(detail), instance=instance or None, errors=shown
-    )
 
 
 def problems_of(

@@ -1,9 +1,10 @@
 """Numbers with units in a document: `"10 mm"` becomes 0.01, before the schema sees it.
 
 A number may be written as text with its unit; a table or a sensor may name the units of its lists
-(`unit` of the values, `time_unit` or `x_unit` of the points). What quantity stands where follows
-from the document; with a diffusivity, fluxes, coefficients, rates and sources are divided by the
-heat capacity (K m/s, m/s, 1/s, K/s). Everything after this knows SI only.
+(`unit` of the values, `time_unit` or `x_unit` of the points), and there a number with a unit of its
+own keeps that. What quantity stands where follows from the document; with a diffusivity, fluxes,
+coefficients, rates and sources are divided by the heat capacity (K m/s, m/s, 1/s, K/s). Everything
+after this knows SI only.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from app.units import read_quantity, to_si
+from app.problems import MAX_ERRORS
+from app.units import NoUnit, read_quantity, to_si
 from solver import InvalidExperiment, Problem
 from solver.errors import Place
 
 DIFFERENCE = {"temperature": "temperature_difference"}
+PLAIN = {int, float, type(None)}
 
 
 def in_si(document: Any) -> Any:
@@ -102,15 +105,9 @@ class _Reader:
     def _law(self, law: Any, quantity: str, place: Place) -> Any:
         if not isinstance(law, dict) or "law" not in law:
             return self._number(law, quantity, place)
-        law = self._lists(law, place, {"points": "x_unit", "edges": "x_unit"}, "length")
-        law = self._lists(law, place, {"values": "unit"}, quantity)
-        if law.get("law") in ("constant", "exponential"):
-            law = self._keys(law, place, {"a": quantity})
-        if isinstance(law.get("values"), list):
-            here = (*place, "values")
-            items = enumerate(law["values"])
-            law["values"] = [self._number(v, quantity, (*here, i)) for i, v in items]
-        return law
+        lists = [(key, "x_unit", "length") for key in ("points", "edges")]
+        law = self._lists(law, place, *lists, ("values", "unit", quantity))
+        return self._keys(law, place, {"a": quantity})  # a is the law's value at s = 0
 
     def _end(self, end: dict[str, Any], place: Place, by: str) -> dict[str, Any]:
         value = "temperature" if end.get("kind") == "temperature" else f"{by}flux"
@@ -120,15 +117,23 @@ class _Reader:
         return end
 
     def _source(self, source: Any, place: Place, by: str) -> Any:
-        return self._curve(source, "profile", f"{by}source", place)
+        """The profile carries the unit; the history is a factor, over times that may have one."""
+        source = self._curve(source, "profile", f"{by}source", place)
+        history = source.get("history") if isinstance(source, dict) else None
+        if not isinstance(history, dict):
+            return source
+        here = (*place, "history")
+        return source | {"history": self._lists(history, here, ("times", "time_unit", "time"))}
 
     def _sensor(self, sensor: Any, place: Place, by: str) -> Any:
-        sensor = self._keys(sensor, place, {"x": "length", "sigma": "temperature_difference"})
         if not isinstance(sensor, dict):
             return sensor
-        sensor = self._lists(sensor, place, {"sigma": "unit"}, "temperature_difference", keep=True)
-        sensor = self._lists(sensor, place, {"temperatures": "unit"}, "temperature")
-        return self._lists(sensor, place, {"times": "time_unit"}, "time")
+        lists = (
+            ("times", "time_unit", "time"),
+            ("temperatures", "unit", "temperature"),
+            ("sigma", "unit", "temperature_difference"),
+        )
+        return self._lists(self._keys(sensor, place, {"x": "length"}), place, *lists)
 
     def _curve(self, part: Any, key: str, quantity: str, place: Place) -> Any:
         """`part` with the Number, profile or series under `key` in SI."""
@@ -136,9 +141,9 @@ class _Reader:
             return part
         value, here = part[key], (*place, key)
         if isinstance(value, dict) and "values" in value:
-            value = self._lists(value, here, {"times": "time_unit"}, "time")
-            value = self._lists(value, here, {"x": "x_unit"}, "length")
-            value = self._lists(value, here, {"values": "unit"}, quantity)
+            profile = key in ("initial", "profile")
+            axis = ("x", "x_unit", "length") if profile else ("times", "time_unit", "time")
+            value = self._lists(value, here, axis, ("values", "unit", quantity))
         else:
             value = self._number(value, quantity, here)
         return part | {key: value}
@@ -146,61 +151,72 @@ class _Reader:
     def _parts(self, d: dict[str, Any], root: Place, readers: dict[str, Any]) -> dict[str, Any]:
         return d | {key: read(d[key], (*root, key)) for key, read in readers.items() if key in d}
 
-    def _keys(self, part: Any, place: Place, quantities: dict[str, str]) -> Any:
+    def _keys(self, part: Any, place: Place, quantities: dict[str, str], unit: str = "") -> Any:
         if not isinstance(part, dict):
             return part
         found = {key: quantity for key, quantity in quantities.items() if key in part}
-        return part | {k: self._number(part[k], q, (*place, k)) for k, q in found.items()}
+        return part | {k: self._values(part[k], q, (*place, k), unit) for k, q in found.items()}
 
-    def _number(self, value: Any, quantity: str, place: Place) -> Any:
+    def _lists(self, part: dict[str, Any], place: Place, *lists: tuple[str, str, str]) -> Any:
+        """`part` with its lists in SI, and the units taken out that it names for them.
+
+        lists: the key of each, that of its unit, and its quantity.
+        """
+        written = dict(part)
+        for key, unit_key, quantity in lists:
+            if key not in part:
+                continue
+            said, unit = part.get(unit_key), ""
+            if isinstance(said, str):
+                written.pop(unit_key, None)
+                unit = said if self._fits(said, quantity, (*place, unit_key)) else ""
+            written[key] = self._values(part[key], quantity, (*place, key), unit)
+        return written
+
+    def _fits(self, unit: str, quantity: str, place: Place) -> bool:
+        try:
+            to_si(0.0, unit, quantity)
+        except ValueError as error:
+            if place not in [problem.place for problem in self.problems]:
+                self._problem(place, "bad_unit", error)
+            return False
+        return True
+
+    def _values(self, value: Any, quantity: str, place: Place, unit: str = "") -> Any:
+        """A number or a list of them in SI; plain ones are in `unit`, in SI where it is empty."""
+        if not isinstance(value, list):
+            return self._number(value, quantity, place, unit)
+        if not set(map(type, value)) <= PLAIN:
+            return [self._number(v, quantity, (*place, i), unit) for i, v in enumerate(value)]
+        return _converted(value, unit, quantity) if unit else value
+
+    def _number(self, value: Any, quantity: str, place: Place, unit: str = "") -> Any:
         if isinstance(value, str):
             try:
                 return read_quantity(value, quantity)
             except ValueError as error:
-                code = "bad_unit" if any(c.isalpha() for c in value) else "type_error"
-                self.problems.append(Problem(place, code, str(error)))
+                code = "type_error" if isinstance(error, NoUnit) else "bad_unit"
+                self._problem(place, code, error)
                 return 1.0  # a place holder: the document is refused
         if isinstance(value, dict) and isinstance(value.get("unknown"), str):
             self.quantities[value["unknown"]] = quantity
             bounds = {key: quantity for key in ("start", "lower", "upper")}
-            return self._keys(value, place, bounds)
-        return value
+            return self._keys(value, place, bounds, unit)
+        return _converted([value], unit, quantity)[0] if unit and type(value) in PLAIN else value
 
-    def _lists(
-        self,
-        part: dict[str, Any],
-        place: Place,
-        keys: dict[str, str],
-        quantity: str,
-        *,
-        keep: bool = False,
-    ) -> dict[str, Any]:
-        """`part` with its lists under `keys` in SI; the units they name are taken out."""
-        for key, unit_key in keys.items():
-            unit = part.get(unit_key)
-            if key not in part or not isinstance(unit, str):
-                continue
-            part = dict(part)
-            if not keep:
-                del part[unit_key]
-            part[key] = self._list(part[key], unit, quantity, (*place, unit_key))
-        return part
+    def _problem(self, place: Place, code: str, error: ValueError) -> None:
+        """Note a problem; as many as are shown end the search for more."""
+        self.problems.append(Problem(place, code, str(error)))
+        if len(self.problems) >= MAX_ERRORS:
+            raise InvalidExperiment(*self.problems)
 
-    def _list(self, values: Any, unit: str, quantity: str, place: Place) -> Any:
-        if isinstance(values, dict):
-            if isinstance(values.get("unknown"), str):
-                self.quantities[values["unknown"]] = quantity
-            listed = {k: values[k] for k in ("start", "lower", "upper") if k in values}
-            return values | {k: self._list(v, unit, quantity, place) for k, v in listed.items()}
-        try:
-            array = np.array(values, dtype=np.float64)  # null becomes NaN
-        except (TypeError, ValueError):
-            return values
-        try:
-            converted = to_si(array, unit, quantity)
-        except ValueError as error:
-            self.problems.append(Problem(place, "bad_unit", str(error)))
-            return values
-        if array.ndim == 0:
-            return float(converted)
-        return [None if np.isnan(v) else v for v in converted.tolist()]
+
+def _converted(values: list[Any], unit: str, quantity: str) -> list[Any]:
+    """Numbers and nulls in SI."""
+    try:
+        array = np.array(values, dtype=np.float64)  # null becomes NaN
+    except OverflowError:  # an integer beyond all floats: the schema refuses it
+        return values
+    with np.errstate(over="ignore"):  # infinity too
+        converted = to_si(array, unit, quantity)
+    return [None if np.isnan(v) else v for v in converted.tolist()]

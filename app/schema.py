@@ -1,223 +1,43 @@
-"""The schema of the experiment document.
-
-It follows the solver's registries: every law of `LAWS` and every end condition of `BOUNDARIES` is
-a choice here with the fields of its dataclass, so a new one needs no line in this file.
-"""
+"""The schema of the experiment document, and of several for a joint fit."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag, create_model
+from pydantic import Discriminator, Field, Tag
 
 import solver
-from solver.curves import INTERPOLATIONS, Number, Numbers, Series
+from app.curve_schema import (
+    BOUNDARY_PARTS,
+    BoundaryPart,
+    Floats,
+    FloatsOrNulls,
+    LawPart,
+    NumberPart,
+    Part,
+    Plain,
+    ProfilePart,
+    SeriesPart,
+    UnitOfTimes,
+)
 from solver.grid import TOWARDS
-from solver.kernels import Array
 from solver.search import METHODS
 from solver.validation import FORMS
 
 
-class Part(BaseModel):
-    """A part of a document: no unknown keys, no strings for numbers, finite numbers only."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+def _sigma_choice(value: Any) -> str:
+    return "<floats>" if isinstance(value, list) else "<none>" if value is None else "<number>"
 
 
-# One bad number stops a list: a million messages about it would help nobody, and take seconds.
-class StopAtFirst(FailFast):
-    """`FailFast` that can stand in a union of Python 3.11, which needs to hash it."""
-
-    __hash__ = object.__hash__
+def _mark_choice(value: Any) -> str:
+    return "<text>" if isinstance(value, str) else "<none>" if value is None else "<number>"
 
 
-Floats = Annotated[list[float], StopAtFirst()]
-FloatsOrNulls = Annotated[list[float | None], StopAtFirst()]
-
-
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$")]
-Interpolation = Annotated[
-    str, Field(description="between the points", json_schema_extra={"enum": list(INTERPOLATIONS)})
+Nothing = Annotated[None, Tag("<none>")]
+SigmaPart = Annotated[
+    Plain | Annotated[FloatsOrNulls, Tag("<floats>")] | Nothing, Discriminator(_sigma_choice)
 ]
-Scale = Annotated[Literal["linear", "log"], Field(description='"log" keeps the value positive')]
-
-
-class UnknownNumber(Part):
-    """A number to be found, in the place of that number. The same name twice is one unknown."""
-
-    unknown: Name
-    start: float = Field(description="where the search starts")
-    lower: float | None = Field(default=None, description="lower bound; none when left out")
-    upper: float | None = Field(default=None, description="upper bound; none when left out")
-    scale: Scale = "linear"
-
-
-class UnknownCurve(Part):
-    """A whole list of values to be found, in the place of that list."""
-
-    unknown: Name
-    start: Floats = Field(description="where the search starts, a value for each point")
-    lower: float | None = Field(default=None, description="lower bound of every value")
-    upper: float | None = Field(default=None, description="upper bound of every value")
-    scale: Scale = "linear"
-
-
-def unknown_of(part: UnknownNumber | UnknownCurve) -> solver.Unknown:
-    """The solver's unknown."""
-    lower = -np.inf if part.lower is None else part.lower
-    upper = np.inf if part.upper is None else part.upper
-    start = tuple(part.start) if isinstance(part.start, list) else part.start
-    return solver.Unknown(part.unknown, start, lower, upper, part.scale)
-
-
-class ProfileFormula(Part):
-    """A formula of x."""
-
-    expression: str = Field(max_length=1000, examples=["exp(-50*(x-0.5)**2)"])
-
-
-class SeriesFormula(Part):
-    """A formula of t."""
-
-    expression: str = Field(max_length=1000, examples=["exp(-t)"])
-
-
-# Tags name the branch of a choice. They appear in pydantic's error locations, where the brackets
-# tell them from keys of the document.
-def _number_choice(value: Any) -> str:
-    return "<unknown>" if isinstance(value, dict | UnknownNumber) else "<number>"
-
-
-def _numbers_choice(value: Any) -> str:
-    if isinstance(value, dict | UnknownCurve):
-        return "<unknown curve>"
-    mixed = isinstance(value, list) and any(isinstance(v, dict | UnknownNumber) for v in value)
-    return "<numbers>" if mixed else "<floats>"
-
-
-Plain = Annotated[float, Tag("<number>")]
-AnUnknown = Annotated[UnknownNumber, Tag("<unknown>")]
-NumberPart = Annotated[Plain | AnUnknown, Discriminator(_number_choice)]
-NumbersPart = Annotated[
-    Annotated[Floats, Tag("<floats>")]
-    | Annotated[list[NumberPart], Tag("<numbers>")]
-    | Annotated[UnknownCurve, Tag("<unknown curve>")],
-    Discriminator(_numbers_choice),
-]
-
-
-class SeriesTable(Part):
-    """Piecewise linear in time."""
-
-    times: Floats = Field(description="s, increasing, covering the run")
-    values: NumbersPart
-    interpolation: Interpolation = "linear"
-
-
-class ProfileTable(Part):
-    """Piecewise linear in space."""
-
-    x: Floats = Field(description="m, increasing, covering the bar")
-    values: NumbersPart
-    interpolation: Interpolation = "linear"
-
-
-def _choice(value: Any, table: str) -> str:
-    """Which kind of Number, Series or Profile a JSON value is; `table` for what is none else."""
-    if isinstance(value, UnknownNumber) or (isinstance(value, dict) and "unknown" in value):
-        return "<unknown>"
-    formula = isinstance(value, ProfileFormula | SeriesFormula)
-    if formula or (isinstance(value, dict) and "expression" in value):
-        return "<expression>"
-    return table if isinstance(value, dict | SeriesTable | ProfileTable) else "<number>"
-
-
-def _series_choice(value: Any) -> str:
-    return _choice(value, "<series table>")
-
-
-def _profile_choice(value: Any) -> str:
-    return _choice(value, "<profile table>")
-
-
-SeriesPart = Annotated[
-    Plain
-    | AnUnknown
-    | Annotated[SeriesFormula, Tag("<expression>")]
-    | Annotated[SeriesTable, Tag("<series table>")],
-    Discriminator(_series_choice),
-]
-ProfilePart = Annotated[
-    Plain
-    | AnUnknown
-    | Annotated[ProfileFormula, Tag("<expression>")]
-    | Annotated[ProfileTable, Tag("<profile table>")],
-    Discriminator(_profile_choice),
-]
-
-KINDS = {  # what stands in the document for a field of a registered dataclass
-    Number: NumberPart,
-    Series: SeriesPart,
-    Numbers: NumbersPart,
-    Array: Floats,
-}
-
-
-def _part_of(cls: type[Any], key: str, name: str, **more: Any) -> type[Part]:
-    """The schema of a registered dataclass: ``{key: name, its fields...}``."""
-    hints = get_type_hints(cls)
-    definitions: dict[str, Any] = {key: (Literal[name], name), **more}
-    for f in fields(cls):
-        kind = Interpolation if f.name == "interpolation" else KINDS[hints[f.name]]
-        definitions[f.name] = (kind, ... if f.default is MISSING else f.default)
-    summary = (cls.__doc__ or "").strip()
-    return create_model(cls.__name__, __base__=Part, __doc__=summary, **definitions)
-
-
-LAW_PARTS = {
-    name: _part_of(cls, "law", name, of=(Literal["x"], "x")) for name, cls in solver.LAWS.items()
-}
-BOUNDARY_PARTS = {name: _part_of(cls, "kind", name) for name, cls in solver.BOUNDARIES.items()}
-
-
-def _law_choice(value: Any) -> str | None:
-    law = value.get("law") if isinstance(value, dict) else getattr(value, "law", None)
-    if law is None:
-        return _number_choice(value)
-    return f"<{law}>" if isinstance(law, str) and law in LAW_PARTS else None
-
-
-def _boundary_choice(value: Any) -> str | None:
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return f"<{kind}>" if isinstance(kind, str) and kind in BOUNDARY_PARTS else None
-
-
-def _union(parts: dict[str, type[Part]], *others: Any) -> Any:
-    choices = [*others, *(Annotated[part, Tag(f"<{name}>")] for name, part in parts.items())]
-    union = choices[0]
-    for choice in choices[1:]:
-        union = union | choice
-    return union
-
-
-def _refusal(key: str, parts: dict[str, type[Part]]) -> dict[str, Any]:
-    message = f'"{key}" must be one of {", ".join(parts)}'
-    return {"custom_error_type": "not_available", "custom_error_message": message}
-
-
-if TYPE_CHECKING:  # made of the registries at run time, where a type checker cannot follow
-    LawPart = Any
-    BoundaryPart = Any
-else:
-    LawPart = Annotated[
-        _union(LAW_PARTS, Plain, AnUnknown),
-        Discriminator(_law_choice, **_refusal("law", LAW_PARTS)),
-    ]
-    BoundaryPart = Annotated[
-        _union(BOUNDARY_PARTS), Discriminator(_boundary_choice, **_refusal("kind", BOUNDARY_PARTS))
-    ]
+MarkPart = Annotated[Plain | Annotated[str, Tag("<text>")] | Nothing, Discriminator(_mark_choice)]
 
 
 # Ranges stand in the schema for its readers; the solver checks them, and says what to do.
@@ -226,7 +46,7 @@ class GradingPart(Part):
 
     towards: str = Field(json_schema_extra={"enum": list(TOWARDS)})
     ratio: float = Field(
-        description="the widest cell over the narrowest", json_schema_extra={"minimum": 1}
+        description="the widest cell over the narrowest", json_schema_extra={"exclusiveMinimum": 1}
     )
 
 
@@ -298,9 +118,15 @@ class SensorPart(Part):
         default=None, description="s; every step when left out (simulation)"
     )
     temperatures: FloatsOrNulls | None = Field(default=None, description="K; null where missing")
-    sigma: float | FloatsOrNulls | None = Field(
-        None, description="standard deviation of a reading, K; null: estimated from the residuals"
+    sigma: SigmaPart = Field(
+        default=None,
+        description="standard deviation of a reading, K; null: estimated from the residuals",
     )
+    column: str | None = Field(
+        default=None, description="of the log in data, instead of times and temperatures"
+    )
+    unit: str | None = Field(default=None, description="of temperatures and sigma; else K")
+    time_unit: UnitOfTimes = None
 
 
 class DataPart(Part):
@@ -310,8 +136,8 @@ class DataPart(Part):
     file: str | None = Field(default=None, description="its file; on the command line only")
     time: str | None = Field(default=None, description="the column of the time; found by its name")
     units: dict[str, str] = Field(default={}, description="column: unit; wins over the header")
-    start: float | str | None = Field(default=None, description="t = 0 of the run, as in the log")
-    end: float | str | None = Field(default=None, description="rows after it are not used")
+    start: MarkPart = Field(default=None, description="t = 0 of the run, as in the log")
+    end: MarkPart = Field(default=None, description="rows after it are not used")
 
 
 class PriorPart(Part):
@@ -348,8 +174,9 @@ def _insulated() -> Any:
 
 
 class Document(Part):
-    """One experiment on one bar. SI units throughout."""
+    """One experiment on one bar, in SI; a number may be text with its unit, such as "10 mm"."""
 
+    data: DataPart | None = Field(default=None, description="a log whose columns are used below")
     bar: BarPart
     time: TimePart
     material: MaterialPart
@@ -367,13 +194,3 @@ class JointDocument(Part):
 
     experiments: list[Document] = Field(min_length=1, max_length=1_000)
     fit: FitPart = Field(default_factory=FitPart)
-
-
-TAGGED: dict[str, type[BaseModel]] = {
-    "<unknown>": UnknownNumber,
-    "<unknown curve>": UnknownCurve,
-    "<series table>": SeriesTable,
-    "<profile table>": ProfileTable,
-    "<expression>": SeriesFormula,  # its one key is that of a ProfileFormula
-    **{f"<{name}>": part for name, part in (LAW_PARTS | BOUNDARY_PARTS).items()},
-}

@@ -17,8 +17,7 @@ from app.limits import Limits
 from solver import InvalidExperiment, Joint, Parameters, Problem, Study
 from solver.model import no_pulse
 from solver.scaling import Report
-from solver.simulate import simulation, slope
-from solver.simulate import theta_at
+from solver.simulate import simulation, slope, theta_at
 
 Pulse = Callable[[], None]
 At = dict[str, float | list[float]]

@@ -88,9 +88,7 @@ def _table(*headings: str) -> Table:
 
 
 def _numbers(estimates: dict[str, Estimate]) -> Table:
-    table = _table(
-        "unknown", "estimate", "± error", "95 % interval", "formal error", "grid error"
-    )
+    table = _table("unknown", "estimate", "± error", "95 % interval", "formal error", "grid error")
     for name, e in estimates.items():
         interval = f"[{e.interval[0]:.6g}, {e.interval[1]:.6g}]" if e.interval else "-"
         if e.reason:

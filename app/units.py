@@ -94,6 +94,10 @@ class _Unit:
     kinds: tuple[str, ...]
 
 
+class NoUnit(ValueError):
+    """A text that is no number with a unit at all."""
+
+
 def to_si(value: Value, unit_text: str, quantity: str) -> Value:
     """`value`, a number or an array, from `unit_text` to the SI unit of `quantity`.
 
@@ -114,14 +118,14 @@ def to_si(value: Value, unit_text: str, quantity: str) -> Value:
 def read_quantity(text: str, quantity: str) -> float:
     """The number, in SI, that a text such as ``"10 mm"`` says.
 
-    Raises ValueError when there is no number, no unit, or one that does not fit.
+    Raises NoUnit when there is no number or no unit, ValueError when it is one that does not fit.
     """
     text = text[: 2 * LONGEST].strip()
     number = _NUMBER.match(text)
     unit_text = text[number.end() :].strip() if number else ""
     if number is None or not unit_text:
         example = f"10 {QUANTITIES[quantity].examples[-1]}"
-        raise ValueError(f"give a number, or a number with a unit such as '{example}'")
+        raise NoUnit(f"give a number, or a number with a unit such as '{example}'")
     value = to_si(float(number[0]), unit_text, quantity)
     if not math.isfinite(value):
         raise ValueError(f"{printable(text)} is beyond the numbers of a computer")

@@ -39,11 +39,15 @@ class Server:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
-                if self.client.get("/readyz").status_code == 200:
+                ready = self.client.get("/readyz")
+                if ready.status_code == 200:
                     return self
+                if "failed" in ready.text:
+                    break
             except httpx.TransportError:
                 assert self.process.poll() is None, self.process.stdout.read().decode()
             time.sleep(0.1)
+        self.stop()
         raise AssertionError("the service did not get ready")
 
     def post(self, path, document, **kwargs):

@@ -1,26 +1,12 @@
 """Nothing that can be sent gives a 5xx; every refusal says where. The process stays alive."""
 
-import copy
 import json
 
 import pytest
 
+from tests.documents import put
+
 NO_READINGS = [{"x": 0.0, "times": [0.1, 0.2]}]
-
-
-def put(document, path, value):
-    """The document with `value` at `path` (keys and indices); `...` removes what is there."""
-    changed = copy.deepcopy(document)
-    *parents, last = path
-    part = changed
-    for step in parents:
-        part = part[step]
-    if value is ...:
-        del part[last]
-    else:
-        part[last] = value
-    return changed
-
 
 A = ("material", "diffusivity", "a")
 B = ("material", "diffusivity", "b")

@@ -33,6 +33,20 @@ def test_a_joint_misfit_is_the_sum_of_its_experiments() -> None:
     assert alone == parts[0]
 
 
+def test_an_experiment_without_readings_adds_nothing() -> None:
+    silent = replace(course(), sensors=())
+    alone, beside = (Objective(study) for study in (course(), Joint((course(), silent))))
+    theta = alone.parameters.start
+    J, gradient = alone.value_and_gradient(theta)
+    other, same = beside.value_and_gradient(theta)
+    assert other == J
+    np.testing.assert_array_equal(same, gradient)
+    np.testing.assert_array_equal(beside.jacobian(theta), alone.jacobian(theta))
+    J, gradient = Objective(silent).value_and_gradient(theta)
+    assert J == 0.0
+    assert gradient.tolist() == [0.0, 0.0]
+
+
 def test_a_direction_that_one_experiment_does_not_feel() -> None:
     joint = Joint((course(), with_curve()))
     objective = Objective(joint)
