@@ -187,8 +187,17 @@ class _Reader:
         if not isinstance(value, list):
             return self._number(value, quantity, place, unit)
         if not set(map(type, value)) <= PLAIN:
-            return [self._number(v, quantity, (*place, i), unit) for i, v in enumerate(value)]
+            return self._one_by_one(value, quantity, place, unit)
         return _converted(value, unit, quantity) if unit else value
+
+    def _one_by_one(self, values: list[Any], quantity: str, place: Place, unit: str) -> list[Any]:
+        """The list in SI up to its first wrong item: a thousand of its kind would help nobody."""
+        written, before = [], len(self.problems)
+        for i, value in enumerate(values):
+            written.append(self._number(value, quantity, (*place, i), unit))
+            if len(self.problems) > before:
+                break
+        return written
 
     def _number(self, value: Any, quantity: str, place: Place, unit: str = "") -> Any:
         if isinstance(value, str):

@@ -308,7 +308,7 @@ def test_a_million_wrong_units_take_no_long_time():
     began = time.process_time()
     with pytest.raises(InvalidExperiment) as error:
         read_document(json.dumps(document).encode())
-    assert len(error.value.problems) == 20
+    assert [p.pointer for p in error.value.problems] == [f"#/sensors/{i}/times/0" for i in (0, 1)]
     assert time.process_time() - began < 5.0
 
 

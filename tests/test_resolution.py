@@ -85,7 +85,7 @@ def test_richardson_tells_the_error(grading: Grading | None) -> None:
     experiment = on_grid(bar(bar=Bar(1.0, initial=0.0, grading=grading)), 40, 80)
     said = grid_error(experiment, np.array([0.3, 0.2]))
     seen = TRUTH - readings(experiment)
-    at_node = slice(0, 20)  # between nodes the error has no one order: the place in the cell changes
+    at_node = slice(0, 20)  # between nodes the error has no one order
     assert rms((said.total - seen)[at_node]) <= 0.05 * rms(seen[at_node])
     assert rms(said.total - seen) <= 0.5 * rms(seen)
     assert rms(said.cells) > 0.0
