@@ -23,6 +23,7 @@ import solver
 from app import tables
 from app.examples import example_bytes
 from app.problems import BROKEN_DOWN, shown
+from app.logs import read_log, starter
 from app.progress import watched
 from app.service import At, Task, mark_of, read_at, units_of
 from app.strict_json import NotJson, parse_json
@@ -134,9 +135,6 @@ def init(
     end: Annotated[str | None, typer.Option(help="last row, a number or a stamp")] = None,
 ) -> None:
     """Write a document to start from, guessed from a sensor log; it says what to edit."""
-    from app.log import read_log
-    from app.starter import starter
-
     known = _units(units, unit)
     marks = {"start": mark_of(start), "end": mark_of(end)}
     content = _content(log)

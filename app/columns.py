@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from app.cells import Column
-from app.headings import unknown_column
 from app.limits import Limits
-from app.log import Log, read_log
+from app.logs.cells import Column
+from app.logs.headings import unknown_column
+from app.logs.log import Log, read_log
 from app.problems import problems_of
 from app.schema import DataPart
 from app.units import QUANTITIES, read_quantity

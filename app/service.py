@@ -14,6 +14,7 @@ from app import answers, reporting
 from app.columns import Reader
 from app.document import read_document
 from app.limits import Limits
+from app.logs import read_log, starter
 from solver import InvalidExperiment, Joint, Parameters, Problem, Study
 from solver.model import no_pulse
 from solver.scaling import Report
@@ -109,9 +110,6 @@ def start_from(
     log: bytes, *, time: str | None, units: dict[str, str], start: str | None, end: str | None
 ) -> answers.StarterAnswer:
     """A document to start from, with the log in it."""
-    from app.log import read_log  # what units need is loaded where a log is sent
-    from app.starter import starter
-
     read = read_log(log, time=time, units=units, start=mark_of(start), end=mark_of(end))
     document, notes = starter(read)
     data = {key: value for key, value in document["data"].items() if key != "file"}

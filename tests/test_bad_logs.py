@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from app import csv_text
-from app.log import read_log
+from app.logs import csv_text
+from app.logs.log import read_log
 from solver import InvalidExperiment
 from tests.test_log import SAME
 

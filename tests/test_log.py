@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.log import read_log
+from app.logs.log import read_log
 from solver import InvalidExperiment
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data"

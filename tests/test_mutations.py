@@ -90,7 +90,7 @@ def test_an_answer_or_a_refusal(server, document, seed):
     rng, start = random.Random(seed), document()
     assert server.post("/v1/calibrate", start).status_code == 200
     answered = refused = 0
-    for _ in range(200):
+    for _ in range(110):
         place, value, sent = mutated(start, rng)
         path = rng.choice(PATHS)
         what = f"{path} with {json.dumps(value)[:80]} at {place}"
@@ -105,8 +105,8 @@ def test_an_answer_or_a_refusal(server, document, seed):
         assert answer["errors"] or "numbers are too far apart" in answer["detail"], what
         for error in answer["errors"]:
             assert points_into(error["pointer"], sent), f"{what}: {error}"
-    assert answered > 30
-    assert refused > 50
+    assert answered > 15
+    assert refused > 40
 
 
 def test_the_pointers_are_looked_at():

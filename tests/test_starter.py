@@ -6,9 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from app.log import read_log
-from app.places import numbered_places, places_in_line, written_place
-from app.starter import starter
+from app.logs.log import read_log
+from app.logs.places import numbered_places, places_in_line, written_place
+from app.logs.starter import starter
 from solver import InvalidExperiment
 from tests.test_log import real_file
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from app.cells import Floats, Integers, is_missing, numbers
-from app.csv_text import Table, refusal
-from app.headings import Heading, unknown_column
-from app.stamps import NoStamp, is_clock, is_stamp, parse_stamps, seconds_since
+from app.logs.cells import Floats, Integers, is_missing, numbers
+from app.logs.csv_text import Table, refusal
+from app.logs.headings import Heading, unknown_column
+from app.logs.stamps import NoStamp, is_clock, is_stamp, parse_stamps, seconds_since
 from app.strict_json import printable
 from app.units import quantity_of, read_quantity, to_si
 from solver import InvalidExperiment, Problem

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.cells import Column
-from app.headings import words_of
-from app.log import Log
-from app.places import is_face, numbered_places, places_in_line, written_place
+from app.logs.cells import Column
+from app.logs.headings import words_of
+from app.logs.log import Log
+from app.logs.places import is_face, numbered_places, places_in_line, written_place
 from app.units import to_si
 from solver import InvalidExperiment, Problem
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.cells import is_missing
-from app.csv_text import MAX_NAME, Table, refusal
+from app.logs.cells import is_missing
+from app.logs.csv_text import MAX_NAME, Table, refusal
 from app.strict_json import printable
 from app.units import quantity_of
 from solver import InvalidExperiment, Problem

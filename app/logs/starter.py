@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.cells import Column, Floats
-from app.log import Log
-from app.roles import Roles, find_roles
+from app.logs.cells import Column, Floats
+from app.logs.log import Log
+from app.logs.roles import Roles, find_roles
 from solver import InvalidExperiment, Problem
 
 SLOW, USUAL, FAST = 1e-7, 1e-6, 1e-4  # m2/s: soil, rock, copper

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from app.cells import Column, Floats, Integers, numbers, without_sentinels
-from app.clock import Clock, Mark, read_clock, require_increasing, time_headings
-from app.csv_text import Table, read_table, refusal
-from app.headings import Heading, read_headings, unit_or_none, unknown_column
-from app.long_form import find_long_form, pivot
+from app.logs.cells import Column, Floats, Integers, numbers, without_sentinels
+from app.logs.clock import Clock, Mark, read_clock, require_increasing, time_headings
+from app.logs.csv_text import Table, read_table, refusal
+from app.logs.headings import Heading, read_headings, unit_or_none, unknown_column
+from app.logs.long_form import find_long_form, pivot
 from app.strict_json import printable
 from app.units import quantity_of, to_si
 from solver import InvalidExperiment, Problem

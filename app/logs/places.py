@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.headings import words_of
+from app.logs.headings import words_of
 from app.units import to_si
 
 # Names of a bar's faces and middle: such a sensor stands in line with its neighbours in the file.

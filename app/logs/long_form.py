@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.cells import Column, Floats, Integers, is_missing
-from app.csv_text import MAX_CELLS, MAX_COLUMNS, Table, refusal
-from app.headings import Heading
+from app.logs.cells import Column, Floats, Integers, is_missing
+from app.logs.csv_text import MAX_CELLS, MAX_COLUMNS, Table, refusal
+from app.logs.headings import Heading
 from app.strict_json import printable
 
 SENSOR_WORDS = frozenset("sensor name channel probe id depth x z place position".split())

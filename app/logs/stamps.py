@@ -12,7 +12,7 @@ from datetime import datetime
 
 import numpy as np
 
-from app.cells import Floats
+from app.logs.cells import Floats
 from app.strict_json import printable
 
 LONGEST = 40
