@@ -22,8 +22,8 @@ import app
 import solver
 from app import tables
 from app.examples import example_bytes
-from app.problems import BROKEN_DOWN, shown
 from app.logs import read_log, starter
+from app.problems import BROKEN_DOWN, shown
 from app.progress import watched
 from app.service import At, Task, mark_of, read_at, units_of
 from app.strict_json import NotJson, parse_json
