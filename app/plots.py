@@ -162,6 +162,7 @@ def _band(axes: Axes, band: Band) -> None:
     axes.set_ylabel(f"{name.replace('_', ' ')} / {UNITS[name]}" if law else name)
     along_bar = law or name in ("initial", "profile")
     axes.set_xlabel("x / m" if along_bar else "time / s")
+    axes.locator_params(axis="x", nbins=5)
     axes.legend(frameon=False, fontsize=8)
 
 
