@@ -13,7 +13,7 @@ from app.service import read_units, start_from
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
-EXAMPLE = "time [h],T0 [degC],T5 cm [degC],T10 cm [degC]\n0,20.0,20.0,20.0\n1,21.5,20.4,20.0\n"
+EXAMPLE = "time [h],T0 cm [degC],T5 cm [degC],T10 cm [degC]\n0,20.0,20.0,20.0\n1,21.5,20.4,20.0\n"
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
