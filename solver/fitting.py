@@ -59,7 +59,7 @@ def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
         if finer is None:
             break
         settled = finer
-    return Found(settled, objective, replace(found, history=tuple(way)), choices)
+    return Found(objective.study, objective, replace(found, history=tuple(way)), choices)
 
 
 def noise_of(objective: Objective, theta: Array) -> float:
