@@ -7,6 +7,7 @@ the command makes no sense.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,9 +45,7 @@ Reply = TypeVar("Reply", bound=BaseModel)
 DocumentFile = Annotated[Path, typer.Argument(help="experiment document (JSON); - reads stdin")]
 DataFile = Annotated[
     Path | None,
-    typer.Option(
-        "--data", help="sensor log (CSV) for the document's columns, instead of data.file"
-    ),
+    typer.Option("--data", help="sensor log (CSV) for the document's columns, instead of its own"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 Points = Annotated[
@@ -139,7 +138,8 @@ def init(
     marks = {"start": mark_of(start), "end": mark_of(end)}
     content = _content(log)
     read = _ask(lambda: read_log(content, time=time, units=known, **marks))
-    document, notes = _ask(lambda: starter(read, str(log)))
+    name = log if out is None or log.is_absolute() else os.path.relpath(log, out.parent)
+    document, notes = _ask(lambda: starter(read, str(name)))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -149,9 +149,10 @@ def init(
         except OSError as error:
             _stop(f"cannot write {out}: {error.strerror}")
     for note in notes:
-        errors.print(f"- {note}", markup=False)
+        errors.print(f"- {note}", markup=False, soft_wrap=True)
     if out is not None:
-        errors.print(f"{out} written. Next: kappafit calibrate {out}", markup=False)
+        said = f"{out} written. Next: kappafit calibrate {out}"
+        errors.print(said, markup=False, soft_wrap=True)
 
 
 @cli.command()
@@ -197,11 +198,13 @@ def main() -> None:
 def _task(document: Path, log: Path | None = None) -> Task:
     data = sys.stdin.buffer.read() if str(document) == "-" else _content(document)
 
-    def read_file(name: str) -> bytes:
-        """A log beside the document, or the one that was named instead."""
-        return _content(document.parent / name if log is None else log)
+    instead = None if log is None else _content(log)
 
-    task = _ask(lambda: Task(data, read_file=read_file))
+    def read_file(name: str) -> bytes:
+        """A log beside the document."""
+        return _content(document.parent / name)
+
+    task = _ask(lambda: Task(data, read_file=read_file, log=instead))
     if not solver.is_warm():
         with errors.status("compiling the kernels, once on this machine"):
             solver.warm_up()
@@ -286,5 +289,5 @@ def _plots(plot: Path | None) -> ModuleType | None:
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:
-    errors.print(f"kappafit: {message}", style="red", markup=False)
+    errors.print(f"kappafit: {message}", style="red", markup=False, soft_wrap=True)
     raise SystemExit(code)

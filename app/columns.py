@@ -40,15 +40,19 @@ SERIES: tuple[Place, ...] = (  # where a series stands, beside the sources
 )
 
 
-def with_columns(document: Any, limits: Limits, read_file: Reader | None = None) -> Any:
+def with_columns(
+    document: Any, limits: Limits, read_file: Reader | None = None, log: bytes | None = None
+) -> Any:
     """The document, or each experiment of a joint one, with its columns written out.
+
+    `log` is read instead of any that the document has or names.
 
     Raises InvalidExperiment with places in the document, or ("data", "csv", line, column) in its
     log.
     """
     if not isinstance(document, dict):
         return document
-    parts, writer = document.get("experiments"), _Writer(limits.bytes, read_file)
+    parts, writer = document.get("experiments"), _Writer(limits.bytes, read_file, log)
     if not isinstance(parts, list):
         return writer.experiment(document)
     written = []
@@ -72,15 +76,18 @@ class _Writer:
 
     room: int
     read_file: Reader | None
+    log: bytes | None
 
     def experiment(self, part: dict[str, Any]) -> dict[str, Any]:
         columns = [place for place in _series_and_sensors(part) if _has_column(_at(part, place))]
+        if columns and self.log is not None:
+            part = {"data": {}} | part
         if "data" not in part:
             if columns:
                 detail = 'there is no "data" that a column could come from'
                 raise InvalidExperiment(Problem((*columns[0], "column"), "no_data", detail))
             return part
-        log = _log(part["data"], self.read_file)
+        log = self._log(part["data"])
         part = _copied({key: value for key, value in part.items() if key != "data"})
         time = part.get("time")
         if isinstance(time, dict):
@@ -92,6 +99,25 @@ class _Writer:
             column = _column(log, above[last], place, _wanted(part, place))
             above[last] = _written(above[last], place, log.times, column, end)
         return part
+
+    def _log(self, data: Any) -> Log:
+        try:
+            asked = DataPart.model_validate(data)
+        except ValidationError as error:
+            raise _within(("data",), InvalidExperiment(*problems_of(error, DataPart, {}))) from None
+        text = self._text(asked) if self.log is None else self.log
+        return read_log(text, time=asked.time, units=asked.units, start=asked.start, end=asked.end)
+
+    def _text(self, asked: DataPart) -> str | bytes:
+        if (asked.csv is None) == (asked.file is None):
+            detail = "give the log's text as csv, or on the command line its file"
+            raise InvalidExperiment(Problem(("data",), "missing", detail))
+        if asked.csv is not None:
+            return asked.csv
+        if self.read_file is None or asked.file is None:
+            detail = "files are read on the command line only; send the log's text as csv instead"
+            raise InvalidExperiment(Problem(("data", "file"), "not_available", detail))
+        return self.read_file(asked.file)
 
     def _take(self, size: int, place: Place) -> None:
         self.room -= size
@@ -141,25 +167,6 @@ def _wanted(part: dict[str, Any], place: Place) -> str | None:
     material = part.get("material")
     divided = isinstance(material, dict) and "diffusivity" in material
     return "kinematic_flux" if divided else "flux"
-
-
-def _log(data: Any, read_file: Reader | None) -> Log:
-    try:
-        asked = DataPart.model_validate(data)
-    except ValidationError as error:
-        raise _within(("data",), InvalidExperiment(*problems_of(error, DataPart, {}))) from None
-    if (asked.csv is None) == (asked.file is None):
-        detail = "give the log's text as csv, or on the command line its file"
-        raise InvalidExperiment(Problem(("data",), "missing", detail))
-    text: str | bytes
-    if asked.csv is not None:
-        text = asked.csv
-    elif read_file is None or asked.file is None:
-        detail = "files are read on the command line only; send the log's text as csv instead"
-        raise InvalidExperiment(Problem(("data", "file"), "not_available", detail))
-    else:
-        text = read_file(asked.file)
-    return read_log(text, time=asked.time, units=asked.units, start=asked.start, end=asked.end)
 
 
 def _column(log: Log, here: dict[str, Any], place: Place, wanted: str | None) -> Column:

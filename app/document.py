@@ -44,17 +44,21 @@ from solver.search import require_method
 
 
 def read_document(
-    data: bytes, limits: Limits | None = None, read_file: Reader | None = None
+    data: bytes,
+    limits: Limits | None = None,
+    read_file: Reader | None = None,
+    log: bytes | None = None,
 ) -> solver.Study:
     """The experiment, or several for a joint fit, that a JSON document describes.
 
-    `read_file` reads a log that the document names by its file; without it there is none.
+    `read_file` reads a log that the document names by its file, without it there is none; `log` is
+    read instead of any.
 
     Raises NotJson when the bytes are no JSON, and InvalidExperiment with JSON pointers when the
     document is not one, or asks for more than `limits`. Meaning is checked by the solver.
     """
     limits = limits or Limits()
-    parsed = in_si(with_columns(parse_json(data), limits, read_file))
+    parsed = in_si(with_columns(parse_json(data), limits, read_file, log))
     joint = isinstance(parsed, dict) and "experiments" in parsed
     schema = JointDocument if joint else Document
     try:

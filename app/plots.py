@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from app.answers import CheckAnswer
-from solver import Calibration, Problem, Sensor
+from solver import Calibration, Problem, Sensor, Study
 from solver.bands import Band
 from solver.kernels import Array
 from solver.remarks import sensor_labels
@@ -23,11 +23,14 @@ matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False
 SUFFIXES = (".png", ".pdf", ".svg")
 DATA, FIT, GUIDE = "#1c2430", "#c8501e", "#9aa4b1"
 PANELS_ACROSS = 3
-MOST_SENSORS, MOST_CURVES = 12, 6
-MANY = 200  # readings from which on they are drawn as a line, not with their error bars
-UNITS = {"diffusivity": "m²/s", "conductivity": "W/m/K", "heat_capacity": "J/m³/K"}
+MOST_SENSORS, MOST_CURVES, MOST_NAMES = 12, 6, 6
+MANY = 200  # readings from which on they are drawn small, without their error bars
+LONGEST_LAG = 60
+CLOCKS = ((2 * 86400.0, 86400.0, "d"), (3 * 3600.0, 3600.0, "h"), (0.0, 1.0, "s"))
+LAWS = {"diffusivity": "m²/s", "conductivity": "W/m/K", "heat_capacity": "J/m³/K"}
 
 Draw = Callable[[Axes], None]
+Shown = list[tuple[str, Sensor, Array]]
 
 
 def calibration(found: Calibration, file: Path) -> None:
@@ -45,17 +48,25 @@ def calibration(found: Calibration, file: Path) -> None:
     ]
     shown = read[:MOST_SENSORS]
     below: list[Draw] = [partial(_autocorrelations, shown=shown)]
-    below += [partial(_band, band=band) for band in found.bands[:MOST_CURVES]]
-    across = max(min(len(shown), PANELS_ACROSS), min(len(below), PANELS_ACROSS))
-    down, rest = -(-len(shown) // across), -(-len(below) // across)
-    figure = Figure(figsize=(1.0 + 4.2 * across, 4.8 * down + 3.2 * rest), layout="constrained")
+    for band in _distinct(found.bands)[:MOST_CURVES]:
+        below.append(partial(_band, band=band, quantity=_quantity(found.study, band)))
+    (down, across), (rest, beside) = _grid(len(shown)), _grid(len(below))
+    size = (1.0 + 4.4 * max(across, beside), 4.8 * down + 3.2 * rest)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr,call-arg]
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.8 * down, 3.2 * rest])
     upper, lower = halves[:, 0]
     _sensors(upper, shown, down, across)
-    _grid_of(lower, below, rest, across)
+    _panels(lower, below, rest, beside)
     hidden = f", {len(read) - len(shown)} sensors not drawn" if len(read) > len(shown) else ""
     figure.suptitle(_headline(found) + hidden, fontsize=11)
     figure.savefig(file, dpi=150)
+
+
+def _grid(count: int) -> tuple[int, int]:
+    """Rows and columns for so many panels."""
+    across = 2 if count == 4 else min(count, PANELS_ACROSS)
+    return -(-count // across), across
 
 
 def error_curve(answer: CheckAnswer, file: Path) -> None:
@@ -84,23 +95,28 @@ def error_curve(answer: CheckAnswer, file: Path) -> None:
     figure.savefig(file, dpi=150)
 
 
-def _sensors(
-    figure: SubFigure, shown: list[tuple[str, Sensor, Array]], down: int, across: int
-) -> None:
+def _sensors(figure: SubFigure, shown: Shown, down: int, across: int) -> None:
     axes = figure.subplots(
         2 * down, across, squeeze=False, sharex="col", height_ratios=[2, 1] * down
     )
+    clock = _clock(max(sensor.times[-1] for _, sensor, _ in shown if sensor.times is not None))
     for index in range(down * across):
         row, column = divmod(index, across)
+        above, below = axes[2 * row, column], axes[2 * row + 1, column]
         if index < len(shown):
-            _fit_panel(axes[2 * row, column], *shown[index])
-            _residual_panel(axes[2 * row + 1, column], *shown[index][1:])
+            _fit_panel(above, clock, *shown[index])
+            _residual_panel(below, clock, *shown[index][1:])
         else:
-            axes[2 * row, column].set_visible(False)
-            axes[2 * row + 1, column].set_visible(False)
+            above.set_visible(False)
+            below.set_visible(False)
 
 
-def _grid_of(figure: SubFigure, panels: list[Draw], down: int, across: int) -> None:
+def _clock(end: float) -> tuple[float, str]:
+    """The unit in which a run of `end` seconds is drawn: its seconds, and its name."""
+    return next((seconds, name) for least, seconds, name in CLOCKS if end >= least)
+
+
+def _panels(figure: SubFigure, panels: list[Draw], down: int, across: int) -> None:
     axes = figure.subplots(down, across, squeeze=False)
     for index in range(down * across):
         row, column = divmod(index, across)
@@ -110,8 +126,11 @@ def _grid_of(figure: SubFigure, panels: list[Draw], down: int, across: int) -> N
             axes[row, column].set_visible(False)
 
 
-def _fit_panel(axes: Axes, name: str, sensor: Sensor, fitted: Array) -> None:
+def _fit_panel(
+    axes: Axes, clock: tuple[float, str], name: str, sensor: Sensor, fitted: Array
+) -> None:
     times, data, sigma = _readings(sensor)
+    times = times / clock[0]
     if sigma is None or times.size > MANY:
         axes.plot(times, data, ".", color=DATA, ms=4 if times.size <= MANY else 2, label="data")
     else:
@@ -123,17 +142,18 @@ def _fit_panel(axes: Axes, name: str, sensor: Sensor, fitted: Array) -> None:
     axes.legend(frameon=False)
 
 
-def _residual_panel(axes: Axes, sensor: Sensor, fitted: Array) -> None:
+def _residual_panel(axes: Axes, clock: tuple[float, str], sensor: Sensor, fitted: Array) -> None:
     times, data, sigma = _readings(sensor)
+    times = times / clock[0]
     axes.axhline(0.0, color=GUIDE, lw=0.8)
     size = 4 if times.size <= MANY else 2
     axes.plot(times, (fitted - data) / (1.0 if sigma is None else sigma), ".", color=DATA, ms=size)
     axes.set_ylabel("residual / K" if sigma is None else "residual / sigma")
-    axes.set_xlabel("time / s")
+    axes.set_xlabel(f"time / {clock[1]}")
     axes.tick_params(labelbottom=True)
 
 
-def _autocorrelations(axes: Axes, shown: list[tuple[str, Sensor, Array]]) -> None:
+def _autocorrelations(axes: Axes, shown: Shown) -> None:
     """Of every sensor's residuals, over lags; noise stays within the dashed lines."""
     longest = max(sensor.present.sum() for _, sensor, _ in shown)
     for name, sensor, fitted in shown:
@@ -144,26 +164,49 @@ def _autocorrelations(axes: Axes, shown: list[tuple[str, Sensor, Array]]) -> Non
     for level in (-noise, noise):
         axes.axhline(level, color=GUIDE, lw=0.8, ls="--")
     axes.axhline(0.0, color=GUIDE, lw=0.8)
-    axes.set_xlim(0, max(longest / 2, 1))
+    axes.set_xlim(0, min(max(longest / 2, 1), LONGEST_LAG))
     axes.set_ylim(-1.05, 1.05)
     axes.set_xlabel("lag / readings")
     axes.set_title("autocorrelation of residuals", fontsize=10, loc="left")
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    if len(shown) <= MOST_NAMES:
+        axes.legend(frameon=False, fontsize=8, ncols=2)
 
 
-def _band(axes: Axes, band: Band) -> None:
-    axes.fill_between(
-        band.points, band.lower, band.upper, color=FIT, alpha=0.25, lw=0, label="95 %"
-    )
-    axes.plot(band.points, band.values, color=FIT, lw=1.5)
-    name = str(band.place[-1])
-    law = name in UNITS
-    axes.set_title(Problem(band.place, "", "").pointer.lstrip("#/"), fontsize=10, loc="left")
-    axes.set_ylabel(f"{name.replace('_', ' ')} / {UNITS[name]}" if law else name)
-    along_bar = law or name in ("initial", "profile")
-    axes.set_xlabel("x / m" if along_bar else "time / s")
-    axes.locator_params(axis="x", nbins=5)
-    axes.legend(frameon=False, fontsize=8)
+def _distinct(bands: tuple[Band, ...]) -> list[Band]:
+    """The bands without those that are drawn already: a law that several experiments share."""
+    kept: dict[tuple[bytes, ...], Band] = {}
+    for band in bands:
+        kept.setdefault((band.points.tobytes(), band.values.tobytes()), band)
+    return list(kept.values())
+
+
+def _band(axes: Axes, band: Band, quantity: str) -> None:
+    along_bar = band.place[-1] in (*LAWS, "initial", "profile")
+    divisor, unit = (1.0, "m") if along_bar else _clock(band.points[-1])
+    points = band.points / divisor
+    if np.isfinite(band.lower).any():
+        axes.fill_between(points, band.lower, band.upper, color=FIT, alpha=0.25, lw=0, label="95 %")
+        axes.legend(frameon=False, fontsize=8)
+    axes.plot(points, band.values, color=FIT, lw=1.5)
+    title = Problem(band.place, "", "").pointer.lstrip("#/")
+    axes.set_title(title, fontsize=10, loc="left", pad=12)  # above the power of ten of the axis
+    axes.set_ylabel(quantity)
+    axes.set_xlabel(f"{'x' if along_bar else 'time'} / {unit}")
+
+
+def _quantity(study: Study, band: Band) -> str:
+    """What a band's values are, and their unit."""
+    *above, name = band.place
+    experiment = study.experiments[int(above[1]) if above[0] == "experiments" else 0]
+    divided = experiment.material.diffusivity is not None
+    end = experiment.ends.get(str(above[-1]))
+    if name in LAWS:
+        return f"{str(name).replace('_', ' ')} / {LAWS[str(name)]}"
+    if name in ("initial", "ambient") or (end is not None and end.pinned):
+        return "temperature / K"
+    if end is not None:
+        return f"heat flux / {'K m/s' if divided else 'W/m²'}"
+    return f"source's {name}"
 
 
 def _readings(sensor: Sensor) -> tuple[Array, Array, Array | None]:
@@ -181,8 +224,15 @@ def _headline(found: Calibration) -> str:
     shown = []
     for name in numbers[:4]:
         j = p.where[name].start
-        error = f" ± {errors[j]:.2g}" if np.isfinite(errors[j]) else ""
-        shown.append(f"{name} = {found.theta[j]:.5g}{error}")
+        shown.append(f"{name} = {_with_error(found.theta[j], errors[j])}")
     more = f" and {len(numbers) - 4} more" if len(numbers) > 4 else ""
     verdict = found.uncertainty.identifiability.verdict
     return f"{', '.join(shown)}{more}  ({verdict})" if shown else verdict
+
+
+def _with_error(value: float, error: float) -> str:
+    """A value to the second digit of its standard error."""
+    if not (np.isfinite(error) and error > 0.0 and value != 0.0):
+        return f"{value:.5g}"
+    digits = int(np.floor(np.log10(abs(value))) - np.floor(np.log10(error))) + 2
+    return f"{value:.{min(max(digits, 2), 12)}g} ± {error:.2g}"

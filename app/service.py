@@ -33,10 +33,11 @@ class Task:
         limits: Limits | None = None,
         pulse: Pulse = no_pulse,
         read_file: Reader | None = None,
+        log: bytes | None = None,
     ) -> None:
         self._started = time.perf_counter()
         self._digest = hashlib.sha256(data).hexdigest()
-        self.study: Study = read_document(data, limits, read_file)
+        self.study: Study = read_document(data, limits, read_file, log)
         self.pulse = pulse
 
     def calibrate(self, report: Report = lambda iteration: None) -> answers.Answer:

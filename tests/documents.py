@@ -117,8 +117,8 @@ def with_readings(
 ) -> Document:
     """The document with computed `readings` (of ``/v1/simulate``) and Gaussian noise, in K."""
     document, rng = copy.deepcopy(document), np.random.default_rng(seed)
-    for sensor in document["sensors"]:
-        exact = np.array(readings[sensor["name"]]["temperatures"])
+    for sensor, read in zip(document["sensors"], readings.values(), strict=True):
+        exact = np.array(read["temperatures"])
         sensor["temperatures"] = (exact + noise * rng.standard_normal(exact.size)).tolist()
     return document
 

@@ -1,6 +1,7 @@
 """The command `kappafit`, run as people run it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from tests.conftest import ROOT
 EXAMPLE = ROOT / "app" / "examples" / "lecture.json"
 
 
-def kappafit(*arguments, stdin=None, timeout=120):
+def kappafit(*arguments, stdin=None, timeout=120, cwd=ROOT):
     command = [sys.executable, "-m", "app", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, timeout=timeout)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, input=stdin, capture_output=True, timeout=timeout
+    )
 
 
 def test_calibrate_prints_a_table():
