@@ -192,6 +192,7 @@ def _band(axes: Axes, band: Band, quantity: str) -> None:
     axes.set_title(title, fontsize=10, loc="left", pad=12)  # above the power of ten of the axis
     axes.set_ylabel(quantity)
     axes.set_xlabel(f"{'x' if along_bar else 'time'} / {unit}")
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _quantity(study: Study, band: Band) -> str:
