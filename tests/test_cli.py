@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.documents import TRUTH, rich, twin
+from tests.test_joint_documents import parts
 
 EXAMPLE = ROOT / "app" / "examples" / "lecture.json"
 
@@ -63,6 +65,49 @@ def test_gradient_simulate_and_example():
     field = kappafit("simulate", EXAMPLE, "--field").stdout.decode()
     assert "51 times x 51 places" in field
     assert kappafit("example").stdout == EXAMPLE.read_bytes()
+
+
+def test_curves_and_what_holds_them_are_printed(tmp_path):
+    file = tmp_path / "rich.json"
+    file.write_text(json.dumps(twin(rich(), TRUTH)))
+    run = kappafit("calibrate", file, "--plot", tmp_path / "rich.png")
+    assert run.returncode == 0, run.stderr
+    text = run.stdout.decode()
+    heading, T0 = re.search(r"^unknown.*formal error.*grid error.*$\n(^T0 .*$)", text, re.M).span(1)
+    assert 299.9 < float(text[heading:T0].split()[1]) < 300.1
+    curve = re.search(r"^q at\s+estimate\s+95 % band\n((?:.*\[.*\]\n)+)", text, re.M).group(1)
+    values = [float(row.split()[1]) for row in curve.splitlines()]
+    assert values == pytest.approx(TRUTH["q"], abs=2.0)
+    assert "held smooth with weight" in text
+    assert "differences of order 2" in " ".join(text.split())
+    assert "24 cells x 50 steps of tr-bdf2," in text
+    assert "take more cells" in text  # a warning of the answer
+    assert (tmp_path / "rich.png").stat().st_size > 100_000
+
+
+def test_a_joint_fit_on_the_command_line(tmp_path):
+    file = tmp_path / "joint.json"
+    file.write_text(json.dumps({"experiments": parts()}))
+    run = kappafit("calibrate", file)
+    text = run.stdout.decode()
+    assert run.returncode == 0, run.stderr
+    assert "20 cells x 40 steps of backward-euler and 25 cells x 30 steps" in text
+    assert re.search(r"^0/in .*\n0/out .*\n1/0 .*\n1/in ", text, re.M)
+    simulated = kappafit("simulate", file, "--at", "a=2", "--at", "h=3", "--json")
+    assert json.loads(simulated.stdout)["at"] == {"a": 2.0, "b": 0.1, "h": 3.0}
+    refused = kappafit("simulate", file, "--field")
+    assert refused.returncode == 2
+    assert "#/experiments  a field is that of one experiment" in refused.stderr.decode()
+
+
+def test_a_refusal_is_short_and_plain(document):
+    document["bar"]["\x1b[31m" + "g" * 1_000_000] = 1.0
+    document["sensors"] = [{"x": None}] * 500
+    run = kappafit("calibrate", "-", stdin=json.dumps(document).encode())
+    assert run.returncode == 2
+    assert len(run.stderr) < 10_000
+    assert b"\x1b[31mg" not in run.stderr
+    assert run.stderr.count(b"type_error") == 19
 
 
 def test_check_and_plots(tmp_path):

@@ -109,6 +109,14 @@ def test_an_answer_or_a_refusal(server, document, seed):
     assert refused > 40
 
 
+def test_numbers_too_far_apart_are_no_failure(server):
+    document = single()
+    far = put(document, ("left", "value", "times", 5), 1e300)
+    reply = server.post("/v1/calibrate", far)
+    assert reply.status_code == 422
+    assert "far" in reply.json()["detail"] or reply.json()["errors"]
+
+
 def test_the_pointers_are_looked_at():
     document = {"a": {"b": [1, {"c": 2}]}, "data": {"csv": "t,T\n"}}
     for pointer in ("#", "#/a", "#/a/b/1/c", "#/a/b/1/missing", "#/data/csv/1/T", "#/new"):

@@ -1,13 +1,18 @@
 """The calls over HTTP, to a really started service."""
 
+import asyncio
 import concurrent.futures
 import json
 import math
 import time
 import urllib.parse
 
+import httpx
+import numpy as np
 import pytest
+from fastapi import FastAPI
 
+from app import failures
 from tests.conftest import ROOT, Server
 
 
@@ -132,6 +137,33 @@ def test_wrong_methods_and_paths_are_problems_too(server):
         assert response.json()["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (np.linalg.LinAlgError("SVD did not converge"), 422),
+        (ZeroDivisionError("division by zero"), 422),
+        (RuntimeError("secret"), 500),
+    ],
+)
+def test_what_breaks_down_in_the_solver_is_a_problem_too(error, status):
+    service = FastAPI()
+    failures.install(service)
+
+    @service.get("/")
+    def fail():
+        raise error
+
+    async def ask():
+        transport = httpx.ASGITransport(service, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get("/")
+
+    reply = asyncio.run(ask())
+    assert reply.status_code == reply.json()["status"] == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert str(error) not in reply.text
+
+
 def big(document, cells=4000, steps=4900):
     """A document whose fit takes many seconds."""
     document["bar"]["cells"] = cells
@@ -140,8 +172,6 @@ def big(document, cells=4000, steps=4900):
 
 
 def test_alive_while_it_solves_and_a_departed_client_stops_its_fit(server, document):
-    import httpx
-
     with concurrent.futures.ThreadPoolExecutor() as pool:
         with httpx.Client(timeout=2.0) as impatient:
             sent = pool.submit(impatient.post, f"{server.url}/v1/calibrate", json=big(document))
@@ -167,8 +197,6 @@ def cpu_seconds(pid):
 
 
 def test_too_many_requests_and_too_long_ones_get_503(document):
-    import httpx
-
     small = Server(workers=1, max_waiting=1, request_seconds=1.0).wait()
     try:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
