@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,9 @@ SUFFIXES = (".png", ".pdf", ".svg")
 DATA, FIT, GUIDE = "#1c2430", "#c8501e", "#9aa4b1"
 PANELS_ACROSS = 3
 MOST_SENSORS, MOST_CURVES, MOST_NAMES = 12, 6, 6
+LETTERS_PER_INCH = 11
 MANY = 200  # readings from which on they are drawn small, without their error bars
-LONGEST_LAG = 60
+FEWEST_LAGS = 20
 CLOCKS = ((2 * 86400.0, 86400.0, "d"), (3 * 3600.0, 3600.0, "h"), (0.0, 1.0, "s"))
 LAWS = {"diffusivity": "m²/s", "conductivity": "W/m/K", "heat_capacity": "J/m³/K"}
 
@@ -59,7 +61,8 @@ def calibration(found: Calibration, file: Path) -> None:
     _sensors(upper, shown, down, across)
     _panels(lower, below, rest, beside)
     hidden = f", {len(read) - len(shown)} sensors not drawn" if len(read) > len(shown) else ""
-    figure.suptitle(_headline(found) + hidden, fontsize=11)
+    title = textwrap.fill(_headline(found) + hidden, int(LETTERS_PER_INCH * size[0]))
+    figure.suptitle(title, fontsize=11)
     figure.savefig(file, dpi=150)
 
 
@@ -156,15 +159,17 @@ def _residual_panel(axes: Axes, clock: tuple[float, str], sensor: Sensor, fitted
 def _autocorrelations(axes: Axes, shown: Shown) -> None:
     """Of every sensor's residuals, over lags; noise stays within the dashed lines."""
     longest = max(sensor.present.sum() for _, sensor, _ in shown)
+    noise, reach = 1.96 / np.sqrt(longest), FEWEST_LAGS
     for name, sensor, fitted in shown:
         _, data, sigma = _readings(sensor)
         rho = autocorrelation((fitted - data) / (1.0 if sigma is None else sigma))
         axes.plot(np.arange(rho.size), rho, lw=1.2, label=name)
-    noise = 1.96 / np.sqrt(longest)
+        within = np.flatnonzero(np.abs(rho) <= noise)
+        reach = max(reach, 3 * int(within[0]) if within.size else rho.size)
     for level in (-noise, noise):
         axes.axhline(level, color=GUIDE, lw=0.8, ls="--")
     axes.axhline(0.0, color=GUIDE, lw=0.8)
-    axes.set_xlim(0, min(max(longest / 2, 1), LONGEST_LAG))
+    axes.set_xlim(0, min(max(longest / 2, 1), reach))  # until they are noise, and some more
     axes.set_ylim(-1.05, 1.05)
     axes.set_xlabel("lag / readings")
     axes.set_title("autocorrelation of residuals", fontsize=10, loc="left")
@@ -225,7 +230,8 @@ def _headline(found: Calibration) -> str:
     shown = []
     for name in numbers[:4]:
         j = p.where[name].start
-        shown.append(f"{name} = {_with_error(found.theta[j], errors[j])}")
+        said = f"{name} = {_with_error(found.theta[j], errors[j])}"
+        shown.append(said.replace(" ", "\N{NO-BREAK SPACE}"))
     more = f" and {len(numbers) - 4} more" if len(numbers) > 4 else ""
     verdict = found.uncertainty.identifiability.verdict
     return f"{', '.join(shown)}{more}  ({verdict})" if shown else verdict

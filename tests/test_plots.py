@@ -35,7 +35,8 @@ def drawn(monkeypatch, tmp_path):
     def draw(calibration):
         plots.calibration(calibration, tmp_path / "unused.png")
         figure = figures.pop()
-        return [axes for axes in figure.axes if axes.get_visible()], figure._suptitle.get_text()
+        title = figure._suptitle.get_text().replace("\N{NO-BREAK SPACE}", " ")
+        return [axes for axes in figure.axes if axes.get_visible()], title
 
     return draw
 
@@ -105,12 +106,43 @@ def test_many_sensors_are_not_all_drawn(drawn):
     correlations = axes[-2]
     assert len(correlations.lines) == plots.MOST_SENSORS + 3
     assert correlations.get_legend() is None  # twelve names would hide the lines
-    assert correlations.get_xlim()[1] == plots.LONGEST_LAG
+    assert correlations.get_xlim()[1] == plots.FEWEST_LAGS  # the noise is white
     few = put(document, ("sensors",), document["sensors"][:1])
     axes, title = drawn(found(twin(few, {"a": 0.8, "b": 0.3})))
     assert len(axes) == 4
     assert "not drawn" not in title
     assert axes[-2].get_legend() is not None
+
+
+def test_residuals_with_a_memory_are_followed_until_it_ends(drawn):
+    document = linear()
+    document["sensors"] = document["sensors"][:1]
+    times = document["sensors"][0]["times"] = [0.005 * k for k in range(1, 201)]
+    document = twin(document, {"a": 0.8, "b": 0.3})
+    sensor = document["sensors"][0]
+    drift = 0.02 * np.sin(9.0 * np.array(times))
+    sensor["temperatures"] = (np.array(sensor["temperatures"]) + drift).tolist()
+    correlations = drawn(found(document))[0][-2]
+    assert plots.FEWEST_LAGS < correlations.get_xlim()[1] <= 100
+
+
+def test_a_long_title_is_broken_to_fit(drawn):
+    document = linear()
+    document["material"]["diffusivity"] = {"unknown": "diffusivity", "start": 0.5}
+    document["bar"]["initial"] = {"unknown": "initial_temperature", "start": 0.1}
+    document["left"]["value"] = {"unknown": "flux_on_the_left", "start": 0.4}
+    document["sensors"] = document["sensors"][:1]
+    axes, title = drawn(found(twin(document, {"diffusivity": 0.8, "flux_on_the_left": 1.0})))
+    lines = title.split("\n")
+    assert len(lines) > 1
+    assert [line.count("=") for line in lines] == [line.count("±") for line in lines]
+    figure = axes[0].get_figure(root=True)
+    figure.draw_without_rendering()
+    box = figure._suptitle.get_window_extent()
+    assert 0.0 < box.x0 < box.x1 < figure.bbox.width
+    figure.suptitle(title.replace("\n", " "), fontsize=11)
+    figure.draw_without_rendering()
+    assert figure._suptitle.get_window_extent().x0 < 0.0  # on one line it would not
 
 
 def test_a_joint_fit_draws_a_shared_law_once(drawn):
