@@ -143,6 +143,10 @@ def test_grid_error_and_discrepancy(server, answer):
     coarse = server.post("/v1/calibrate", put(fine, ("bar", "cells"), 4)).json()
     assert coarse["discrepancy"]["dominates"] is True
     assert coarse["discrepancy"]["inflation"] > 2.0
+    a = coarse["estimates"]["a"]
+    assert a["standard_error"] == pytest.approx(a["inflation"] * a["formal_standard_error"])
+    assert a["inflation"] > 1.5
+    assert a["interval"][0] < a["formal_interval"][0] < a["formal_interval"][1] < a["interval"][1]
 
 
 def test_a_grid_that_is_left_out_is_chosen_and_said(server):

@@ -94,6 +94,7 @@ MEANING = [
     (("sensors", 0, "column"), "T", "#/sensors/0/column", "no_data"),
     (("sensors", 0, "x"), A, "#/sensors/0/x", "type_error"),
     (("sensors", 0, "sigma"), "small", "#/sensors/0/sigma", "type_error"),
+    (("sensors", 0, "sigma"), [1e-3, True], "#/sensors/0/sigma/1", "type_error"),
     (("sensors", 0, "sigma"), ..., "#/sensors/0/sigma", "mixed_sigma"),
     (("data",), {"csv": "t,T\n0,1\n", "file": "T.csv"}, "#/data", "missing"),
     (("data",), {"file": "/etc/passwd"}, "#/data/file", "not_available"),

@@ -159,5 +159,14 @@ def test_an_unconverged_fit_says_so(document, tmp_path):
 
 def test_help_names_every_command():
     text = kappafit("--help").stdout.decode()
-    for command in ("calibrate", "gradient", "simulate", "check", "serve", "example", "warm-up"):
+    for command in (
+        "calibrate",
+        "gradient",
+        "simulate",
+        "check",
+        "init",
+        "serve",
+        "example",
+        "warm-up",
+    ):
         assert command in text

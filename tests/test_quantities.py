@@ -148,7 +148,7 @@ UNITS = {
     "fit": {
         "prior": {
             "k": {"mean": "2 W/m/K", "sd": "500 mW/m/K"},
-            "T": {"mean": "17 degC", "sd": "2 K"},
+            "T": {"mean": "17 degC", "sd": "2 degC"},
             "T_air": {"mean": "18 degC", "sd": "0.5 K"},
             "q": {"mean": "0.2 kW/m2", "sd": 1000.0},
         }
