@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from app.answers import CheckAnswer
 from solver import Calibration, Problem, Sensor, Study
@@ -54,8 +55,7 @@ def calibration(found: Calibration, file: Path) -> None:
         below.append(partial(_band, band=band, quantity=_quantity(found.study, band)))
     (down, across), (rest, beside) = _grid(len(shown)), _grid(len(below))
     size = (1.0 + 4.4 * max(across, beside), 4.8 * down + 3.2 * rest)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr,call-arg]
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=[4.8 * down, 3.2 * rest])
     upper, lower = halves[:, 0]
     _sensors(upper, shown, down, across)

@@ -179,4 +179,4 @@ def resolve(curve: AnyCurve, values: Mapping[str, Any]) -> AnyCurve:
             changes[f.name] = values[part.name]
         elif isinstance(part, tuple):
             changes[f.name] = [values[v.name] if isinstance(v, Unknown) else v for v in part]
-    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]
+    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # so here

@@ -1,145 +1,145 @@
-"""One bar in metres and in millimetres, seconds and hours, joules and kilojoules, K and mK."""
+"""Units at the edge: what people write becomes SI; no unit, or another's, is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from solver import (
-    LAWS,
-    Bar,
-    Convection,
-    Exchange,
-    Experiment,
-    Flux,
-    Grading,
-    Joint,
-    Material,
-    Sensor,
-    Source,
-    Table,
-    Temperature,
-    Time,
-    Unknown,
-    value_and_gradient,
+from app.units import QUANTITIES, NoUnit, quantity_of, read_quantity, to_si
+from tests.conftest import ROOT
+
+IN_SI = [
+    (10.0, "mm", "length", 0.01),
+    (3.0, "cm", "length", 0.03),
+    (2.0, "inch", "length", 0.0508),
+    (1.5, "h", "time", 5400.0),
+    (1.0, "hr", "time", 3600.0),
+    (2.0, "min", "time", 120.0),
+    (5.0, "sec", "time", 5.0),
+    (1.0, "d", "time", 86400.0),
+    (1.0, "day", "time", 86400.0),
+    (20.0, "degC", "temperature", 293.15),
+    (20.0, "°C", "temperature", 293.15),
+    (20.0, "C", "temperature", 293.15),
+    (32.0, "degF", "temperature", 273.15),
+    (300.0, "K", "temperature", 300.0),
+    (300.0, "mK", "temperature", 0.3),
+    (0.1, "degC", "temperature_difference", 0.1),
+    (1.8, "degF", "temperature_difference", 1.0),
+    (1.0, "mm2/s", "diffusivity", 1e-6),
+    (2.0, "mW/(m K)", "conductivity", 2e-3),
+    (13.5, "W/m/degC", "conductivity", 13.5),
+    (3.7, "MJ/m^3/K", "heat_capacity", 3.7e6),
+    (2.0, "kW/m²", "flux", 2000.0),
+    (2.0, "W m-2", "flux", 2.0),
+    (2.0, "W/m**2", "flux", 2.0),
+    (1.0, "K mm/s", "kinematic_flux", 1e-3),
+    (13.0, "W/m^2/°C", "coefficient", 13.0),
+    (1.0, "mm/s", "kinematic_coefficient", 1e-3),
+    (1.0, "kW/m3/K", "rate", 1000.0),
+    (3.6, "1/h", "kinematic_rate", 1e-3),
+    (1.0, "kW/m3", "source", 1000.0),
+    (3.6, "K/h", "kinematic_source", 1e-3),
+]
+
+
+@pytest.mark.parametrize(("value", "unit", "quantity", "si"), IN_SI)
+def test_a_value_becomes_si(value: float, unit: str, quantity: str, si: float) -> None:
+    assert to_si(value, unit, quantity) == pytest.approx(si, rel=1e-12)
+    assert read_quantity(f"{value} {unit}", quantity) == pytest.approx(si, rel=1e-12)
+    assert to_si(value, unit, quantity) != pytest.approx(1.001 * si, rel=1e-6)
+    array = to_si(np.array([value, np.nan, 2.0 * value]), unit, quantity)
+    assert array[0] == pytest.approx(si, rel=1e-12)
+    assert np.isnan(array[1])
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_every_kind_takes_its_own_units(quantity: str) -> None:
+    kind = QUANTITIES[quantity]
+    assert to_si(1.25, kind.si, quantity) == 1.25
+    for unit in kind.examples:
+        assert np.isfinite(to_si(1.0, unit, quantity))
+    same = "temperature" if quantity == "temperature_difference" else quantity
+    assert quantity_of(kind.si) == same
+    others = {q for q in QUANTITIES if QUANTITIES[q].si != kind.si}
+    for other in others:
+        with pytest.raises(ValueError, match="is wanted here"):
+            to_si(1.0, kind.si, other)
+
+
+def test_a_zero_of_its_own_counts_for_a_temperature_alone() -> None:
+    assert to_si(0.0, "degC", "temperature") == 273.15
+    assert to_si(0.0, "degC", "temperature_difference") == 0.0
+    assert to_si(0.0, "W/m2/degC", "coefficient") == 0.0
+
+
+def test_units_of_other_things_and_no_units() -> None:
+    assert quantity_of("V") is None
+    assert quantity_of("degC") == "temperature"
+    assert quantity_of("W/m2") == "flux"
+    with pytest.raises(ValueError, match="is no unit"):
+        quantity_of("Wm")
+    with pytest.raises(
+        ValueError, match=r"is a heat flux; a length is wanted here, e\.g\. m or mm"
+    ):
+        to_si(1.0, "W/m^2", "length")
+    with pytest.raises(ValueError, match="does not fit"):
+        to_si(1.0, "V", "length")
+
+
+@pytest.mark.parametrize("text", ["", "5", "5.5", "mm", "ten mm", "nan", "-", " 1e5 "])
+def test_a_text_that_is_no_number_with_a_unit(text: str) -> None:
+    with pytest.raises(NoUnit, match="a number with a unit such as '10 mm'"):
+        read_quantity(text, "length")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "m**999999999",
+        "m^99",
+        "m" * 100_000,
+        "(" * 30 + "m" + ")" * 30,
+        "m//s",
+        "m/",
+        "/s",
+        "(m",
+        "m)",
+        "__import__('os')",
+        "m;s",
+        "m\x00",
+        "k",
+        "e",
+        "c",
+        "𝟙",
+        "[length]",
+        "m ** m",
+        "2 m",
+        "lambda",
+    ],
 )
-
-FORMS = ("nondivergence", "divergence", "conductivity")
-
-
-@dataclass(frozen=True)
-class Units:
-    """How many of the unit used make a metre, second, joule and kelvin; what is unknown in them.
-
-    With a diffusivity, what heats is divided by C, which has no unit then.
-    """
-
-    metre: float = 1.0
-    second: float = 1.0
-    joule: float = 1.0
-    kelvin: float = 1.0
-    of: dict[str, Any] = field(default_factory=dict)
-
-    def capacity(self, form: str) -> float:
-        return self.joule / self.metre**3 / self.kelvin if form == "conductivity" else 1.0
-
-    def unknown(self, name: str, value: Any, unit: Any) -> Unknown:
-        self.of[name] = unit
-        start = np.multiply(value, unit)
-        return Unknown(name, tuple(start) if np.ndim(start) else float(start))
+def test_no_text_gets_further_than_a_refusal(unit: str) -> None:
+    with pytest.raises(ValueError, match="is no unit|is wanted here|has a power beyond") as refused:
+        to_si(1.0, unit, "time")
+    assert len(str(refused.value)) < 400
 
 
-SI = Units()
-Law = Callable[[Units, str, float], Any]
-FIGURES: dict[str, Law] = {
-    "constant": lambda u, name, unit: {"a": u.unknown(f"{name}.a", 0.7, unit)},
-    "linear": lambda u, name, unit: {
-        "a": u.unknown(f"{name}.a", 0.7, unit),
-        "b": u.unknown(f"{name}.b", 0.4, unit / u.metre),
-    },
-    "polynomial": lambda u, name, unit: {
-        "coefficients": u.unknown(
-            f"{name}.c", [0.7, 0.2, 0.4], unit / u.metre ** np.array([0.0, 1.0, 2.0])
-        )
-    },
-    "exponential": lambda u, name, unit: {
-        "a": u.unknown(f"{name}.a", 0.7, unit),
-        "b": u.unknown(f"{name}.b", -0.6, 1.0 / u.metre),
-    },
-    "table": lambda u, name, unit: {
-        "points": np.array([0.0, 0.3, 1.0]) * u.metre,
-        "values": u.unknown(f"{name}.values", [0.7, 0.9, 0.4], unit),
-        "interpolation": "monotone-cubic",
-    },
-    "layers": lambda u, name, unit: {
-        "edges": np.array([0.37]) * u.metre,
-        "values": u.unknown(f"{name}.values", [0.7, 0.3], unit),
-    },
-}
+def test_a_number_beyond_floats_is_refused() -> None:
+    with pytest.raises(ValueError, match="beyond the numbers"):
+        read_quantity("1e400 mm", "length")
+    assert read_quantity("-1.5e3mm", "length") == pytest.approx(-1.5)
 
 
-def bar_in(u: Units, law: str, form: str, pinned: bool) -> Experiment:
-    """The same bar whatever the units, and nothing known of it."""
-    C = u.capacity(form)
-    k = LAWS[law](**FIGURES[law](u, "k", C * u.metre**2 / u.second))
-    rate = u.unknown("rate", 0.3, C / u.second)
-    exchange = Exchange(rate, u.unknown("ambient", 0.5, u.kelvin))
-    material = Material(k, form, exchange=exchange)
-    if form == "conductivity":
-        heat_capacity = LAWS[law](**FIGURES[law](u, "C", C))
-        material = Material(conductivity=k, heat_capacity=heat_capacity, exchange=exchange)
-    flux = u.unknown("flux", [0.4, -0.2], C * u.kelvin * u.metre / u.second)
-    h = u.unknown("h", 0.9, C * u.metre / u.second)
-    heat = u.unknown("heat", [0.7, 1.5], C * u.kelvin / u.second)
-    held = Temperature(u.unknown("held", 0.2, u.kelvin))
-    sensor = Sensor(
-        0.3 * u.metre,
-        np.array([0.5, 1.7]) * u.second,
-        np.array([1.0, 2.0]) * u.kelvin,
-        0.1 * u.kelvin,
+@pytest.mark.parametrize(("given", "loaded"), [("m", False), ("mm", True)])
+def test_pint_is_loaded_where_a_unit_asks_for_it(given: str, loaded: bool) -> None:
+    script = (
+        "import sys; from app.units import to_si; import app.service;"
+        f"to_si(1.0, {given!r}, 'length'); print('pint' in sys.modules)"
     )
-    return Experiment(
-        bar=Bar(u.metre, 20, u.unknown("initial", 0.1, u.kelvin), Grading("left", 3.0)),
-        time=Time(2.0 * u.second, 25, "tr-bdf2"),
-        material=material,
-        source=(Source(Table([0.0, u.metre], heat), u.unknown("history", 1.1, 1.0)),),
-        left=Flux(Table([0.0, 2.0 * u.second], flux)),
-        right=held if pinned else Convection(h, u.unknown("outside", -0.3, u.kelvin)),
-        sensors=(sensor,),
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-
-
-@pytest.mark.parametrize("pinned", [False, True])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("law", FIGURES)
-def test_other_units_same_bar(law: str, form: str, pinned: bool) -> None:
-    """The same misfit, and each derivative per its own unit."""
-    J, gradient = value_and_gradient(bar_in(SI, law, form, pinned))
-    units = Units(1e3, 1 / 3600, 1e-3, 1e3)
-    other, converted = value_and_gradient(bar_in(units, law, form, pinned))
-    assert other == pytest.approx(J, rel=1e-10)
-    assert gradient.keys() == converted.keys()
-    scale = max(np.max(np.abs(g)) for g in gradient.values())
-    for name, derivative in gradient.items():
-        expected, found = np.asarray(derivative), np.multiply(converted[name], units.of[name])
-        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-13 * scale)
-    assert np.asarray(gradient["rate"]) != pytest.approx(converted["rate"], rel=1e-3)
-
-
-def test_experiments_of_a_joint_fit_in_one_set_of_units() -> None:
-    units = Units(1e3, 1 / 3600, 1e-3, 1.0)
-    J, gradient = value_and_gradient(_joint(SI))
-    other, converted = value_and_gradient(_joint(units))
-    assert other == pytest.approx(J, rel=1e-10)
-    for name, derivative in gradient.items():
-        found = np.multiply(converted[name], units.of[name])
-        np.testing.assert_allclose(found, derivative, rtol=1e-10)
-
-
-def _joint(u: Units) -> Joint:
-    pair = (bar_in(u, "linear", "conductivity", pinned) for pinned in (False, True))
-    return Joint(tuple(pair))
+    assert run.stdout.strip() == str(loaded)
