@@ -110,7 +110,7 @@ def calibrate(
         )
     )
     discrepancy, terms = discrepancy_of(objective, uncertainty), objective.terms(theta, predicted)
-    fourier = objective.models[0].assembly.fourier_number(theta)
+    fourier = objective.models[0].bar.heat.fourier_number(theta)
     return Calibration(
         study=found.study,
         parameters=objective.parameters,

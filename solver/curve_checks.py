@@ -15,7 +15,14 @@ from solver.grid import ON_STEP
 from solver.kernels import Array
 from solver.laws import Layers, Polynomial
 from solver.parameters import EXCHANGES
-from solver.sampling import Sample, samples_of
+from solver.sampling import (
+    OverTemperatures,
+    Sample,
+    laws_of,
+    of_temperature,
+    plain_samples,
+    samples_of,
+)
 from solver.values import POSITIVE, column
 
 SMALLEST, LARGEST = 1e-100, 1e100  # a square of either is still a float
@@ -24,26 +31,49 @@ LAWS = ("diffusivity", "conductivity", "heat_capacity")
 
 
 def curve_problems(experiment: Experiment, starts: Mapping[str, Any]) -> Iterator[Problem]:
-    """Every problem of every curve, with the unknowns at `starts`."""
-    for sample in samples_of(experiment):
-        shape = list(_shape(sample, experiment))
-        yield from shape
-        if not shape:
+    """Every problem of every curve, with the unknowns at `starts`.
+
+    What temperatures a law meets, only its march can tell; so a law of the temperature is not asked
+    here whether it covers them and is positive.
+    """
+    plain = plain_samples(experiment)
+    shapes = [p for s in plain for p in _shape(s.place, s.curve, _span(s), experiment)]
+    for place, law in laws_of(experiment):
+        span = None if of_temperature(law) else (0.0, experiment.bar.length)
+        shapes += _shape(place, law, span, experiment)
+    yield from shapes
+    wrong = {problem.place[: len(place)] for problem in shapes for place in _starts_of(problem)}
+    samples = plain if shapes else samples_of(experiment)
+    for sample in samples:
+        if sample.place not in wrong:
             yield from _values(sample, starts)
 
 
-def _shape(sample: Sample, experiment: Experiment) -> Iterator[Problem]:
-    match sample.curve:
+def _starts_of(problem: Problem) -> Iterator[Place]:
+    """All places that contain a problem's."""
+    return (problem.place[:k] for k in range(1, len(problem.place) + 1))
+
+
+def _span(sample: Sample) -> tuple[float, float]:
+    s = sample.sampling.points
+    return float(s[0]), float(s[-1])
+
+
+def _shape(
+    place: Place, curve: Curve, span: tuple[float, float] | None, experiment: Experiment
+) -> Iterator[Problem]:
+    """Whether a curve is well made, and covers `span` where that is known."""
+    match curve:
         case Table() as table:
-            yield from _table(sample.place, table, sample.sampling.points)
+            yield from _table(place, table, span)
         case Layers() as layers:
-            yield from _layers(sample.place, layers, experiment.bar.length)
+            yield from _layers(place, layers, experiment.bar.length)
         case Polynomial() as polynomial if not _count(polynomial.coefficients):
-            here = (*sample.place, "coefficients")
+            here = (*place, "coefficients")
             yield Problem(here, "empty", "a polynomial has at least one coefficient")
-        case Expression(variable=variable) if variable != _variable(sample.place):
-            detail = f"a formula of {_variable(sample.place)} stands here, not of {variable}"
-            yield Problem(sample.place, "wrong_variable", detail)
+        case Expression(variable=variable) if variable != _variable(place):
+            detail = f"a formula of {_variable(place)} stands here, not of {variable}"
+            yield Problem(place, "wrong_variable", detail)
 
 
 def _variable(place: Place) -> str:
@@ -59,7 +89,7 @@ def _count(values: Any) -> int:
     return values.size if isinstance(values, np.ndarray | Unknown) else len(values)
 
 
-def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
+def _table(place: Place, table: Table, span: tuple[float, float] | None) -> Iterator[Problem]:
     axis = _axis(place)
     if table.interpolation not in INTERPOLATIONS:
         detail = f"{ascii(table.interpolation)[:66]} is not one of {', '.join(INTERPOLATIONS)}"
@@ -70,13 +100,15 @@ def _table(place: Place, table: Table, s: Array) -> Iterator[Problem]:
         yield Problem((*place, "values"), "length_mismatch", detail)
         return
     yield from _increasing((*place, axis), table.points, axis)
-    slack = ON_STEP * (s[-1] - s[0])
-    if table.points[0] > s[0] + slack or table.points[-1] < s[-1] - slack:
-        detail = (
-            f"covers [{table.points[0]:g}, {table.points[-1]:g}] but the run needs "
-            f"[{s[0]:g}, {s[-1]:g}]"
-        )
-        yield Problem((*place, axis), "not_covered", detail)
+    if span is not None:
+        low, high = span
+        slack = ON_STEP * (high - low)
+        if table.points[0] > low + slack or table.points[-1] < high - slack:
+            detail = (
+                f"covers [{table.points[0]:g}, {table.points[-1]:g}] but the run needs "
+                f"[{low:g}, {high:g}]"
+            )
+            yield Problem((*place, axis), "not_covered", detail)
     yield from _finite(place, table.values)
 
 
@@ -127,7 +159,7 @@ def _values(sample: Sample, starts: Mapping[str, Any]) -> Iterator[Problem]:
         k = int(wild[0])
         detail = f"the value at {s[k]:g} is {values[k]:g}; it must be finite, within +-{LARGEST:g}"
         yield Problem(place, "not_finite", detail)
-    elif place in POSITIVE:
+    elif place in POSITIVE and not isinstance(sampling, OverTemperatures):
         yield from _positive(sample, curve, values)
     elif place[-1] in EXCHANGES and values[0] < 0.0:
         detail = f"it must not be negative, not {values[0]:g}: heat flows from warm to cold"

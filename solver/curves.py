@@ -13,7 +13,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -58,6 +58,7 @@ class Unknown:
 Number = float | Unknown
 Numbers = Array | Unknown | tuple[Number, ...]
 Partials = dict[str, Array | csr_array]
+Variable = Literal["x", "u"]  # what a law is of: the place, or the temperature there
 
 
 class Curve(Protocol):
@@ -99,6 +100,7 @@ class Table:
     points: Array
     values: Numbers
     interpolation: str = "linear"
+    of: Variable = "x"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", np.array(self.points, np.float64))
@@ -109,6 +111,9 @@ class Table:
         if self.interpolation == "linear":
             return np.asarray(np.interp(s, self.points, values))
         return monotone(self.points, values, s)
+
+    def pieces(self) -> tuple[Array | None, int]:
+        return self.points, 1 if self.interpolation == "linear" else 3
 
     def partials(self, s: Array) -> Partials:
         if self.interpolation == "linear":

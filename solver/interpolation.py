@@ -88,9 +88,9 @@ def _slopes(points: Array, values: Array) -> tuple[Array, csr_array]:
         k = np.flatnonzero(delta[:-1].real * delta[1:].real > 0.0)
         before, after, w = delta[k], delta[k + 1], (w_1 + w_2)[k]
         d[k + 1] = w / (w_1[k] / before + w_2[k] / after)
-        square = (d[k + 1] ** 2).real
-        by_secant.append((k + 1, k, square * w_1[k] / (w * before.real**2)))
-        by_secant.append((k + 1, k + 1, square * w_2[k] / (w * after.real**2)))
+        square = d[k + 1] ** 2
+        by_secant.append((k + 1, k, square * w_1[k] / (w * before**2)))
+        by_secant.append((k + 1, k + 1, square * w_2[k] / (w * after**2)))
         for end, near, far in ((0, 0, 1), (points.size - 1, h.size - 1, h.size - 2)):
             a, b = _end_slope(h[near], h[far], delta[near].real, delta[far].real)
             d[end] = a * delta[near] + b * delta[far]

@@ -1,9 +1,13 @@
-"""Material laws: a property of the matter as a function of place.
+"""Material laws: a property of the matter as a function of place, or of its temperature.
 
 A law is a curve (see `solver.curves`). To add one: a frozen dataclass whose fields are its
 parameters, with `value` and `partials`, and a line in `LAWS`; documents, catalogue and tests follow
-from the registry. A law that jumps says itself what lies between two nodes and around one
-(`cell_means`, `volume_means`); of the others the nodes' values tell it.
+from the registry. With a field `of` it may be of the temperature too. What a law may say besides:
+
+* one that jumps, what lies between two nodes and around one (`cell_means`, `volume_means`); of the
+  others the nodes' values tell it;
+* one that is a polynomial between breaks, where they are (None: nowhere) and its degree (`pieces`);
+  the others are met piece by piece, see `solver.pieces`.
 """
 
 from __future__ import annotations
@@ -12,7 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solver.curves import Constant, Curve, Number, Numbers, Partials, Table, numbers
+from solver.curves import (
+    Constant,
+    Curve,
+    Number,
+    Numbers,
+    Partials,
+    Table,
+    Unknown,
+    Variable,
+    numbers,
+)
 from solver.kernels import Array
 
 
@@ -22,9 +36,13 @@ class Linear:
 
     a: Number
     b: Number
+    of: Variable = "x"
 
     def value(self, s: Array) -> Array:
         return self.a + self.b * s  # type: ignore[operator]  # resolved: no Unknown left
+
+    def pieces(self) -> tuple[Array | None, int]:
+        return None, 1
 
     def partials(self, s: Array) -> Partials:
         return {"a": np.ones_like(s), "b": s}
@@ -35,12 +53,16 @@ class Polynomial:
     """``c0 + c1 s + c2 s^2 + ...``."""
 
     coefficients: Numbers
+    of: Variable = "x"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coefficients", numbers(self.coefficients))
 
     def value(self, s: Array) -> Array:
         return np.asarray(np.polynomial.polynomial.polyval(s, np.asarray(self.coefficients)))
+
+    def pieces(self) -> tuple[Array | None, int]:
+        return None, _length(self.coefficients) - 1
 
     def partials(self, s: Array) -> Partials:
         degree = np.asarray(self.coefficients).size - 1
@@ -53,6 +75,7 @@ class Exponential:
 
     a: Number
     b: Number
+    of: Variable = "x"
 
     def value(self, s: Array) -> Array:
         return np.asarray(self.a * np.exp(self.b * s))
@@ -80,7 +103,7 @@ class Layers:
     @property
     def count(self) -> int:
         """The number of layers."""
-        return self.values.size if isinstance(self.values, np.ndarray) else _length(self.values)
+        return _length(self.values)
 
     @property
     def inner(self) -> Array:
@@ -122,7 +145,7 @@ class Layers:
 
 
 def _length(values: Numbers) -> int:
-    return len(values) if isinstance(values, tuple) else values.size
+    return values.size if isinstance(values, np.ndarray | Unknown) else len(values)
 
 
 Law = Number | Curve

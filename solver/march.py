@@ -5,30 +5,24 @@ the stage values of every step. They are kept as long as they fit the budget; be
 kept at the start of each block only, and a block's stage values are computed again when the adjoint
 sweep reaches it (one more solve per step).
 
-A tableau may have other rows for its first steps. Kernel calls never cross from those to the rest,
-so each gets one matrix A and its factors.
-
-Between kernel calls, at most `SLICE_SECONDS` apart, `pulse()` runs: it may report progress, and
-stops the march by raising.
+Between kernel calls (`solver.steps`), at most 0.05 s apart, `pulse()` runs: it may report progress,
+and stops the march by raising.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from solver import kernels
-from solver.integrators import Tableau
 from solver.kernels import Array
+from solver.steps import Steps
 
 MEMORY = 64 * 2**20  # bytes of stage values kept for the adjoint
 CACHE = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
-SLICE_SECONDS = 0.05
 SECONDS_PER_ROW = 2e-8  # a generous price of one row of one stage in a kernel, tangents excepted
 DIRECTIONS = 16  # tangents marched together
 
@@ -69,20 +63,14 @@ class LinearMarch:
 
     def __init__(
         self,
-        tableau: Tableau,
-        dt: float,
-        steps: int,
+        steps: Steps,
         probes: Array,
         *,
         memory: int = MEMORY,
         pulse: Pulse = lambda: None,
     ) -> None:
-        self.stages = tableau.stages
-        self.dt = dt
         self.steps = steps
-        self._start_steps = min(tableau.start_steps, steps)
-        self._A = (tableau.A, tableau.A_start)[: 2 if self._start_steps else 1]
-        self._implicit = [[dt * float(a) for a in np.diagonal(A)] for A in self._A]
+        self._implicit = [[steps.dt * float(a) for a in np.diagonal(A)] for A in steps.A]
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
@@ -97,18 +85,18 @@ class LinearMarch:
         """
         c = coefficients.astype(coefficients.dtype)
         factors = self._factored(c.bands)
-        readings = np.empty((self.steps + 1, self.probes.size), c.dtype)
+        readings = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
         readings[0] = c.initial[self.probes]
         u = c.initial.copy()
         if keep:
-            self._reserve(u.size)
+            self._reserve(u.size, c.dtype)
             self._factors = factors
-            for block, (first, last) in enumerate(self._blocks(u.size)):
+            for block, (first, last) in enumerate(self.steps.blocks(u.size, self.memory)):
                 self._checkpoints[block] = u
                 self._advance(c, factors, first, last, u, self._states, readings)
         else:
-            scratch = np.empty((1, self.stages, u.size), c.dtype)
-            self._advance(c, factors, 0, self.steps, u, scratch, readings)
+            scratch = np.empty((1, self.steps.stages, u.size), c.dtype)
+            self._advance(c, factors, 0, self.steps.count, u, scratch, readings)
         return readings
 
     def adjoint(
@@ -124,27 +112,28 @@ class LinearMarch:
         readings_bar (steps + 1, Q). Cotangents of profiles or histories that nobody wants are
         left out of the sweep and come back empty.
         """
-        c = coefficients.astype(np.dtype(np.float64))
+        c = coefficients.astype(coefficients.dtype)
         transposed = kernels.transpose(c.bands)
         factors_transposed = self._factored_transposed(c.bands)
         n = c.initial.size
-        lam, bands_bar = np.zeros(n), np.zeros_like(c.bands)
+        lam, bands_bar = np.zeros(n, c.dtype), np.zeros_like(c.bands)
+        readings_bar = np.ascontiguousarray(readings_bar, c.dtype)
         profiles_bar = np.zeros_like(c.profiles if profiles else c.profiles[:0])
         histories_bar = np.zeros_like(c.histories if histories else c.histories[:0])
-        blocks = list(self._blocks(n))
-        ignored = np.empty((self.steps + 1, self.probes.size))
+        blocks = list(self.steps.blocks(n, self.memory))
+        ignored = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
         for block, (first, last) in reversed(list(enumerate(blocks))):
-            if last < self.steps:
+            if last < self.steps.count:
                 u = self._checkpoints[block].copy()
                 self._advance(c, self._factors, first, last, u, self._states, ignored)
-            for a, b in reversed(list(self._slices(first, last, n))):
+            for a, b in reversed(list(self.steps.slices(first, last, n, SECONDS_PER_ROW))):
                 self.pulse()
-                phase = self._phase(a)
+                phase = self.steps.phase(a)
                 kernels.adjoint(
                     transposed,
                     factors_transposed[phase],
-                    self._A[phase],
-                    self.dt,
+                    self.steps.A[phase],
+                    self.steps.dt,
                     c.profiles,
                     c.histories,
                     a,
@@ -166,20 +155,22 @@ class LinearMarch:
         d = direction.astype(np.dtype(np.float64))
         factors = self._factored(c.bands)
         directions, n = d.initial.shape
-        readings = np.empty((self.steps + 1, self.probes.size))
-        readings_dot = np.empty((directions, self.steps + 1, self.probes.size))
+        readings = np.empty((self.steps.count + 1, self.probes.size))
+        readings_dot = np.empty((directions, self.steps.count + 1, self.probes.size))
         u, u_dot = c.initial.copy(), d.initial.copy()
         readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
-        slices = list(self._slices(0, self.steps, n * (1 + directions), CACHE))
-        states = np.empty((max(b - a for a, b in slices), self.stages, n))
+        slices = list(
+            self.steps.slices(0, self.steps.count, n * (1 + directions), SECONDS_PER_ROW, CACHE)
+        )
+        states = np.empty((max(b - a for a, b in slices), self.steps.stages, n))
         for a, b in slices:
             self._advance(c, factors, a, b, u, states, readings)
-            phase = self._phase(a)
+            phase = self.steps.phase(a)
             kernels.tangent(
                 c.bands,
                 factors[phase],
-                self._A[phase],
-                self.dt,
+                self.steps.A[phase],
+                self.steps.dt,
                 c.profiles,
                 c.histories,
                 a,
@@ -205,14 +196,14 @@ class LinearMarch:
         readings: Array,
     ) -> None:
         one_row = states.shape[0] == 1
-        for a, b in self._slices(first, last, u.size):
+        for a, b in self.steps.slices(first, last, u.size, SECONDS_PER_ROW):
             self.pulse()
-            phase = self._phase(a)
+            phase = self.steps.phase(a)
             kernels.forward(
                 c.bands,
                 factors[phase],
-                self._A[phase],
-                self.dt,
+                self.steps.A[phase],
+                self.steps.dt,
                 c.profiles,
                 c.histories,
                 a,
@@ -239,34 +230,9 @@ class LinearMarch:
             for steps, factors in zip(self._implicit, self._factors, strict=True)
         )
 
-    def _phase(self, step: int) -> int:
-        """1 in the first steps where they have their own rows, else 0."""
-        return int(step < self._start_steps)
-
-    def _reserve(self, n: int) -> None:
-        blocks = list(self._blocks(n))
-        shape = (max(b - a for a, b in blocks), self.stages, n)
-        if self._states.shape != shape:
-            self._states = np.empty(shape)
-            self._checkpoints = np.empty((len(blocks), n))
-
-    def _blocks(self, n: int) -> Iterator[tuple[int, int]]:
-        """Runs of steps whose stage values fit the memory budget together."""
-        length = max(1, self.memory // (8 * n * self.stages))
-        rest = self.steps % length  # comes first: the last block is never computed again
-        return chain(_ranges(0, rest, length), _ranges(rest, self.steps, length))
-
-    def _slices(
-        self, first: int, last: int, rows: int, memory: int = sys.maxsize
-    ) -> Iterator[tuple[int, int]]:
-        """Runs of steps short enough for one kernel call, their stage values within `memory`."""
-        rows_a_step = rows * self.stages
-        in_time = int(SLICE_SECONDS / (SECONDS_PER_ROW * rows_a_step))
-        length = max(1, min(in_time, memory // (8 * rows_a_step)))
-        change = min(max(first, self._start_steps), last)
-        return chain(_ranges(first, change, length), _ranges(change, last, length))
-
-
-def _ranges(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
-    for start in range(first, last, length):
-        yield start, min(start + length, last)
+    def _reserve(self, n: int, dtype: Any) -> None:
+        blocks = list(self.steps.blocks(n, self.memory))
+        shape = (max(b - a for a, b in blocks), self.steps.stages, n)
+        if (self._states.shape, self._states.dtype) != (shape, dtype):
+            self._states = np.empty(shape, dtype)
+            self._checkpoints = np.empty((len(blocks), n), dtype)

@@ -3,36 +3,53 @@ r"""One experiment's model y(theta): where the chain is composed, forward and ba
     theta -> curves -> coefficients -> field at the read nodes -> readings y
 
 Every link has its tangent and its transpose next to it in its own module; here they are called in
-order, and in reverse order. All derivatives are exact for the discrete scheme.
+order, and in reverse order. All derivatives are exact for the discrete scheme. A complex theta
+passes through the same code, on the way back too (complex step).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from solver.assemble import Assembly
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment
+from solver.heat import Heat
 from solver.kernels import Array
-from solver.march import DIRECTIONS, MEMORY, Coefficients, LinearMarch, Pulse
+from solver.linear_bar import LinearBar
+from solver.march import DIRECTIONS, MEMORY, Pulse
+from solver.newton_bar import NewtonBar
 from solver.observe import Observation, observe
 from solver.parameters import Parameters
-from solver.values import Values
+from solver.sampling import changes_with_temperature
+
+Result = TypeVar("Result")
 
 
 def no_pulse() -> None:
     """The pulse of a march that nobody watches."""
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """What the way back needs of the way forward."""
+class Field(Protocol):
+    """The temperatures (steps + 1, Q) of one experiment at its read nodes, with derivatives.
 
-    theta: Array
-    values: Values
-    coefficients: Coefficients
+    heat: its balance; felt (p,): the components of theta that it depends on; newton_residual: what
+    the iterations of the last march left undone, None where there are none.
+    """
+
+    heat: Heat
+    felt: Array
+
+    @property
+    def newton_residual(self) -> float | None: ...
+
+    def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, Any]: ...
+
+    def pull_back(self, trace: Any, field_bar: Array) -> Array: ...
+
+    def push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]: ...
 
 
 class Model:
@@ -54,45 +71,28 @@ class Model:
     ) -> None:
         self.experiment = experiment
         self.place = place
-        self.assembly = Assembly(experiment, parameters)
         self.observation = observation or observe(experiment)
-        grid, states, nodes = experiment.grid, self.assembly.states, self.observation.nodes
-        self._marched = (nodes >= states.start) & (nodes < states.stop)
-        self._all_marched = bool(self._marched.all())
-        probes = nodes[self._marched] - states.start
-        self._march = LinearMarch(
-            grid.tableau, grid.dt, grid.steps, probes, memory=memory, pulse=pulse
+        kind = NewtonBar if changes_with_temperature(experiment) else LinearBar
+        self.bar: Field = kind(
+            experiment, parameters, self.observation.nodes, memory=memory, pulse=pulse
         )
 
     def predict(self, theta: Array) -> Array:
-        """The readings y (M,); a complex theta passes through the same code (complex step)."""
-        values = self._values(theta)
-        readings = self._march.forward(self.assembly.coefficients(values))
-        return self.finite(self.observation.apply(self._field(values, readings)))
+        """The readings y (M,)."""
+        field, _ = self._placed(lambda: self.bar.forward(theta))
+        return self.finite(self.observation.apply(field))
 
-    def forward(self, theta: Array) -> tuple[Array, Trace]:
+    def forward(self, theta: Array) -> tuple[Array, Any]:
         """The readings y (M,), and what `pull_back` needs; good until the next call."""
-        values = self._values(theta)
-        coefficients = self.assembly.coefficients(values)
-        readings = self._march.forward(coefficients, keep=True)
-        y = self.finite(self.observation.apply(self._field(values, readings)))
-        return y, Trace(theta, values, coefficients)
+        field, trace = self._placed(lambda: self.bar.forward(theta, keep=True))
+        return self.finite(self.observation.apply(field)), trace
 
-    def pull_back(self, trace: Trace, readings_bar: Array) -> Array:
+    def pull_back(self, trace: Any, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
         if not readings_bar.size:
-            return np.zeros(trace.theta.size)
+            return np.zeros_like(trace.theta)
         field_bar = self.observation.transpose(readings_bar)
-        bar = self._march.adjoint(
-            trace.coefficients,
-            np.ascontiguousarray(field_bar[:, self._marched]),
-            profiles=self.assembly.wants_profiles,
-            histories=self.assembly.wants_histories,
-        )
-        values_bar = self.assembly.values_bar(trace.values, bar)
-        if not self._all_marched:
-            self.assembly.pinned_bar(values_bar, field_bar, self.observation.nodes)
-        return self.finite(self.assembly.curves.bar(trace.theta, values_bar))
+        return self.finite(self.bar.pull_back(trace, field_bar))
 
     def push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         """Readings y (M,) and their derivatives (M, q) along `directions` (q, p).
@@ -100,7 +100,7 @@ class Model:
         `DIRECTIONS` of them march together; those that this experiment does not feel do not march.
         """
         y_dot = np.zeros((self.observation.matrix.shape[0], directions.shape[0]))
-        felt = np.flatnonzero(directions[:, self.assembly.curves.felt].any(axis=1))
+        felt = np.flatnonzero(directions[:, self.bar.felt].any(axis=1))
         if felt.size == 0:
             return self.predict(theta), y_dot
         for first in range(0, felt.size, DIRECTIONS):
@@ -116,34 +116,13 @@ class Model:
         return array
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        values = self._values(theta)
-        values_dot = self.assembly.curves.dot(theta, directions)
-        q = directions.shape[0]
-        marched, marched_dot = self._march.tangent(
-            self.assembly.coefficients(values),
-            self.assembly.coefficients_dot(values, values_dot, q),
-        )
-        field, field_dot = self._field(values, marched), marched_dot
-        if not self._all_marched:
-            field_dot = np.zeros((q, *field.shape))
-            field_dot[:, :, self._marched] = marched_dot
-            self.assembly.set_pinned(values_dot, field_dot, self.observation.nodes)
+        field, field_dot = self._placed(lambda: self.bar.push_forward(theta, directions))
         y, y_dot = self.observation.apply(field), self.observation.apply(field_dot)
         return self.finite(y), self.finite(y_dot)
 
-    def _values(self, theta: Array) -> dict[Place, Array]:
+    def _placed(self, run: Callable[[], Result]) -> Result:
+        """What `run` returns; where it has no answer, with this experiment's place."""
         try:
-            return self.assembly.curves.at(theta)
+            return run()
         except TrialError as error:
             raise error.within(self.place) from None
-
-    def _field(self, values: Values, readings: Array) -> Array:
-        """The field at the read nodes (m + 1, Q): marched ones and pinned ones."""
-        readings = readings + self.assembly.reference
-        if self._all_marched:
-            return readings
-        dtype = np.result_type(readings, *values.values())
-        field = np.zeros((readings.shape[0], self.observation.nodes.size), dtype)
-        field[:, self._marched] = readings
-        self.assembly.set_pinned(values, field, self.observation.nodes)
-        return field

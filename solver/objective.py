@@ -25,6 +25,8 @@ from solver.parameters import Parameters
 from solver.penalties import Penalty, curves_to_smooth, prior_of, smoothing_of
 from solver.validation import validate
 
+TINY = 1e-20  # of the complex step, in units of theta's sizes
+
 
 class Objective:
     """All experiments' models and the misfit, evaluated at parameter vectors theta (p,).
@@ -116,8 +118,11 @@ class Objective:
         return self._sum_of_squares(self.residuals(theta))
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        """J and dJ/dtheta (p,), by one forward and one adjoint march of every experiment."""
-        gradient, squares = np.zeros(theta.size), [np.zeros(0)]
+        """J and dJ/dtheta (p,), by one forward and one adjoint march of every experiment.
+
+        A complex theta (complex step) gives the real part of J, and the complex gradient.
+        """
+        gradient, squares = np.zeros(theta.size, theta.dtype), [np.zeros(0)]
         for model, rows in zip(self.models, self._rows, strict=True):
             y, trace = model.forward(theta)
             r = (y - self.data[rows]) * self.weights[rows]
@@ -131,6 +136,25 @@ class Objective:
             gradient += 2.0 * (penalty.jacobian(theta).T @ p)
             squares.append(p)
         return self._sum_of_squares(np.concatenate(squares)), gradient
+
+    def hessian_vector(self, theta: Array, v: Array) -> Array:
+        """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
+        _, gradient = self.value_and_gradient(theta + 1j * TINY * v)
+        return np.asarray(gradient.imag / TINY)
+
+    def hessian(self, theta: Array) -> Array:
+        """The Hessian (p, p) of J, column by column."""
+        columns = [self.hessian_vector(theta, e) for e in np.diag(self.parameters.sizes(theta))]
+        return np.stack(columns, axis=1) / self.parameters.sizes(theta)
+
+    @property
+    def newton_residual(self) -> float | None:
+        """The largest relative change that Newton's iterations left undone in the last marches.
+
+        None where no matter changes with temperature.
+        """
+        left = [model.bar.newton_residual for model in self.models]
+        return max((r for r in left if r is not None), default=None)
 
     def terms(self, theta: Array, y: Array) -> dict[str, float]:
         """What J is made of, y being the readings at theta."""
@@ -193,7 +217,7 @@ class Objective:
 
     def _sum_of_squares(self, r: Any) -> float:
         with np.errstate(over="ignore"):
-            J = float(r @ r)
+            J = float((r @ r).real)
         if not np.isfinite(J):
             raise TrialError((), "not_finite", "the misfit is not a finite number")
         return J

@@ -1,6 +1,7 @@
-r"""Where the curves of an experiment are evaluated on its grid.
+r"""Where the curves of an experiment are evaluated.
 
-Profiles and laws are asked at the nodes, series at the stage times, single Numbers once. Two
+Profiles and laws of place are asked at the nodes, series at the stage times, single Numbers once;
+laws of the temperature all over the range of temperatures that may be met (`solver.pieces`). Two
 properties of matter are means: the conductivity of a cell, between its nodes, and the heat capacity
 of the volume around a node. For a law that jumps the law itself gives the mean (`Layers`); for any
 other the nodes' arithmetic mean is the cell's conductivity (exact for Kirchhoff's steady profile of
@@ -15,11 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from solver.curves import Curve, Partials, as_curve
+from solver.curves import Curve, Partials, as_curve, resolve, slots
 from solver.errors import Place
 from solver.experiment import Experiment
-from solver.grid import Grid
 from solver.kernels import Array
+from solver.pieces import Layout, layout
 
 INITIAL: Place = ("bar", "initial")
 DIFFUSIVITY: Place = ("material", "diffusivity")
@@ -27,6 +28,7 @@ CONDUCTIVITY: Place = ("material", "conductivity")
 HEAT_CAPACITY: Place = ("material", "heat_capacity")
 RATE: Place = ("material", "exchange", "rate")
 AMBIENT: Place = ("material", "exchange", "ambient")
+WILD = 1e100  # beyond it a temperature is none to lay out laws for
 
 
 class Sampling(Protocol):
@@ -111,6 +113,29 @@ class OfVolumes:
         return partials
 
 
+@dataclass(frozen=True, eq=False)
+class OverTemperatures:
+    """A law of the temperature, laid out in pieces; expected (low, high): of temperatures."""
+
+    layout: Layout
+    expected: tuple[float, float]
+
+    @property
+    def points(self) -> Array:
+        return self.layout.points
+
+    @property
+    def size(self) -> int:
+        return self.points.size
+
+    def value(self, curve: Any) -> Array:
+        return np.asarray(curve.value(self.points))
+
+    def partials(self, curve: Any) -> Partials:
+        partials: Partials = curve.partials(self.points)
+        return partials
+
+
 def _neighbours_mean(rows: Any) -> Any:
     return 0.5 * (rows[1:] + rows[:-1])
 
@@ -124,30 +149,90 @@ class Sample:
     sampling: Sampling
 
 
-def samples_of(experiment: Experiment) -> Iterator[Sample]:
-    """Every curve of an experiment."""
+def samples_of(experiment: Experiment, widening: int = 0) -> list[Sample]:
+    """Every curve of an experiment; laws of the temperature over a range `widening` times wider."""
+    plain = plain_samples(experiment)
+    return [plain[0], *law_samples(experiment, plain, widening), *plain[1:]]
+
+
+def plain_samples(experiment: Experiment) -> list[Sample]:
+    """All curves but the laws that conduct and store."""
     grid, material = experiment.grid, experiment.material
     nodes, stages = AtPoints(grid.x), AtPoints(grid.stage_times)
     once = AtPoints(np.zeros(1))
-    yield Sample(INITIAL, as_curve(experiment.bar.initial), nodes)
-    if material.conductivity is not None and material.heat_capacity is not None:
-        yield Sample(CONDUCTIVITY, as_curve(material.conductivity), OfCells(grid.x))
-        capacity = OfVolumes(grid.x, grid.faces)
-        yield Sample(HEAT_CAPACITY, as_curve(material.heat_capacity), capacity)
-    elif material.diffusivity is not None:
-        yield Sample(DIFFUSIVITY, as_curve(material.diffusivity), _diffusion(experiment, grid))
+    found = [Sample(INITIAL, as_curve(experiment.bar.initial), nodes)]
     if material.exchange is not None:
-        yield Sample(RATE, as_curve(material.exchange.rate), once)
-        yield Sample(AMBIENT, as_curve(material.exchange.ambient), stages)
+        found.append(Sample(RATE, as_curve(material.exchange.rate), once))
+        found.append(Sample(AMBIENT, as_curve(material.exchange.ambient), stages))
     for index, source in enumerate(experiment.source):
-        yield Sample(("source", index, "profile"), as_curve(source.profile), nodes)
-        yield Sample(("source", index, "history"), as_curve(source.history), stages)
+        found.append(Sample(("source", index, "profile"), as_curve(source.profile), nodes))
+        found.append(Sample(("source", index, "history"), as_curve(source.history), stages))
     for side, end in experiment.ends.items():
-        yield Sample((side, end.drive), as_curve(getattr(end, end.drive)), stages)
+        found.append(Sample((side, end.drive), as_curve(getattr(end, end.drive)), stages))
         if end.amount is not None:
-            yield Sample((side, end.amount), as_curve(getattr(end, end.amount)), once)
+            found.append(Sample((side, end.amount), as_curve(getattr(end, end.amount)), once))
+    return found
 
 
-def _diffusion(experiment: Experiment, grid: Grid) -> Sampling:
-    """At the nodes in the lecture's form, in the cells in divergence form."""
-    return OfCells(grid.x) if experiment.material.divergence else AtPoints(grid.x)
+def law_samples(experiment: Experiment, plain: list[Sample], widening: int = 0) -> Iterator[Sample]:
+    """The laws that conduct and store."""
+    grid = experiment.grid
+    of_place: dict[Place, Sampling] = {
+        CONDUCTIVITY: OfCells(grid.x),
+        HEAT_CAPACITY: OfVolumes(grid.x, grid.faces),
+        DIFFUSIVITY: OfCells(grid.x) if experiment.material.divergence else AtPoints(grid.x),
+    }
+    expected: tuple[float, float] | None = None
+    for place, law in laws_of(experiment):
+        if not of_temperature(law):
+            yield Sample(place, law, of_place[place])
+            continue
+        expected = expected or expected_temperatures(experiment, plain)
+        laid = layout(law, *_wider(*expected, widening))
+        yield Sample(place, law, OverTemperatures(laid, expected))
+
+
+def laws_of(experiment: Experiment) -> Iterator[tuple[Place, Curve]]:
+    """The places of the laws, and themselves."""
+    material = experiment.material
+    if material.conductivity is not None and material.heat_capacity is not None:
+        yield CONDUCTIVITY, as_curve(material.conductivity)
+        yield HEAT_CAPACITY, as_curve(material.heat_capacity)
+    elif material.diffusivity is not None:
+        yield DIFFUSIVITY, as_curve(material.diffusivity)
+
+
+def of_temperature(law: Any) -> bool:
+    """Whether a law is of the temperature."""
+    return getattr(law, "of", "x") == "u"
+
+
+def changes_with_temperature(experiment: Experiment) -> bool:
+    """Whether any of the matter's laws is."""
+    return any(of_temperature(law) for _, law in laws_of(experiment))
+
+
+def expected_temperatures(experiment: Experiment, plain: list[Sample]) -> tuple[float, float]:
+    """The range of the temperatures given, read or around; unknowns at their start values."""
+    places = {INITIAL, AMBIENT}
+    places |= {(s, e.drive) for s, e in experiment.ends.items() if e.pinned or e.exchanges}
+    with np.errstate(all="ignore"):
+        found = [np.ravel(_at_start(s)) for s in plain if s.place in places]
+    found += [s.temperatures[s.present] for s in experiment.sensors if s.temperatures is not None]
+    every = np.concatenate(found)
+    every = every[np.abs(every) <= WILD]
+    low, high = float(every.min(initial=np.inf)), float(every.max(initial=-np.inf))
+    if not low < high:
+        low, high = (low - 0.5, high + 0.5) if low == high else (0.0, 1.0)
+    return low, high
+
+
+def _at_start(sample: Sample) -> Array:
+    starts = {slot.unknown.name: slot.unknown.start for slot in slots(sample.curve)}
+    return np.asarray(sample.sampling.value(resolve(sample.curve, starts)))
+
+
+def _wider(low: float, high: float, widening: int) -> tuple[float, float]:
+    """The range with a quarter of it on either side, each widening four times as much."""
+    margin = (high - low) * (0.5 * 4.0**widening - 0.25)
+    return low - margin, high + margin

@@ -9,7 +9,7 @@ the curve itself gives; tangent and transpose are products with it,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,17 @@ import numpy as np
 
 from solver.curves import Slot, resolve, slots
 from solver.errors import Place, TrialError
-from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.parameters import Parameters
+from solver.pieces import Layout
 from solver.sampling import (
     CONDUCTIVITY,
     DIFFUSIVITY,
     HEAT_CAPACITY,
     AtPoints,
+    OverTemperatures,
     Sample,
     Sampling,
-    samples_of,
 )
 
 Values = Mapping[Place, Array]  # the values of every curve, by its place
@@ -55,13 +55,18 @@ class _Open:
 
 
 class CurveValues:
-    """The map theta -> values for one experiment; what does not depend on theta is kept."""
+    """The map theta -> values for the curves `samples`; what does not depend on theta is kept."""
 
-    def __init__(self, experiment: Experiment, parameters: Parameters) -> None:
+    def __init__(self, samples: Iterable[Sample], parameters: Parameters) -> None:
         self.felt = np.zeros(parameters.size, bool)  # which components of theta stand here
         self.known: dict[Place, Array] = {}
         self._open: dict[Place, _Open] = {}
-        for sample in samples_of(experiment):
+        self.layouts: dict[Place, Layout] = {}  # of the laws of the temperature
+        self._laws: dict[Place, Any] = {}  # these
+        for sample in samples:
+            if isinstance(sample.sampling, OverTemperatures):
+                self.layouts[sample.place] = sample.sampling.layout
+                self._laws[sample.place] = sample.curve
             found = tuple((s, parameters.where[s.unknown.name]) for s in slots(sample.curve))
             for _, where in found:
                 self.felt[where] = True
@@ -74,6 +79,14 @@ class CurveValues:
         """Whether an unknown stands in the curve at `place`."""
         return place in self._open
 
+    def of_temperature(self, place: Place) -> bool:
+        """Whether the law at `place` is of the temperature."""
+        return place in self.layouts
+
+    def law(self, place: Place, theta: Array) -> Any:
+        """The law of the temperature at `place`, with values in the place of its unknowns."""
+        return self._open[place].at(theta) if place in self._open else self._laws[place]
+
     def at(self, theta: Array) -> dict[Place, Array]:
         """Every curve on its grid points; raises TrialError where a law is not positive."""
         values = dict(self.known)
@@ -83,7 +96,7 @@ class CurveValues:
                 values[place] = sampling.value(curve)
                 if not np.isfinite(values[place]).all():
                     raise TrialError(place, "not_finite", "its values are not finite numbers")
-                if place in POSITIVE:
+                if place in POSITIVE and place not in self.layouts:
                     _require_positive(place, curve, sampling, values[place])
         return values
 
@@ -103,15 +116,17 @@ class CurveValues:
 
     def bar(self, theta: Array, values_bar: Values) -> Array:
         """The cotangent of theta (p,) from those of the curves."""
-        theta_bar = np.zeros(self.felt.size)
+        dtype = np.result_type(theta, *values_bar.values(), np.float64)
+        theta_bar = np.zeros(self.felt.size, dtype)
         for place, columns in self._columns(theta):
             for where, matrix in columns:
                 theta_bar[where] += matrix.T @ values_bar[place]
         return theta_bar
 
-    def zeros(self) -> dict[Place, Array]:
+    def zeros(self, dtype: Any = np.float64) -> dict[Place, Array]:
         """A cotangent of nothing, for the curves that hold unknowns."""
-        return {place: np.zeros(part.sample.sampling.size) for place, part in self._open.items()}
+        sizes = {place: part.sample.sampling.size for place, part in self._open.items()}
+        return {place: np.zeros(size, dtype) for place, size in sizes.items()}
 
     def _columns(self, theta: Array) -> Iterator[tuple[Place, list[tuple[slice, Any]]]]:
         """For every curve with unknowns: (components of theta, d curve / d them)."""

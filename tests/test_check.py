@@ -28,7 +28,7 @@ from solver import (
     certify,
     check,
 )
-from solver.assemble import Assembly
+from solver.assemble import LinearAssembly
 from solver.check import DOT_PRODUCT_GAP, GRADIENT_ERROR, TAYLOR_RATE, displaced, error_curve
 from tests import oracles
 from tests.experiments import COURSE_TIMES, course, experiments, fifty, si_course, twin_readings
@@ -164,8 +164,10 @@ def test_a_slip_in_one_cotangent_is_caught(
     """One term of the transposed assembly is broken: all three checks must see it."""
     experiment = everything_unknown()
     assert check(experiment).certificate.passed
-    right = Assembly.values_bar
-    monkeypatch.setattr(Assembly, "values_bar", lambda self, v, bar: right(self, v, mutate(bar)))
+    right = LinearAssembly.values_bar
+    monkeypatch.setattr(
+        LinearAssembly, "values_bar", lambda self, v, bar: right(self, v, mutate(bar))
+    )
     found = check(experiment)
     assert not by_taylor_alone(found.certificate)
     assert not by_tangents_alone(found.certificate)
@@ -175,7 +177,7 @@ def test_a_slip_in_one_cotangent_is_caught(
 
 
 def test_forgetting_that_a_pinned_end_is_read_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Assembly, "pinned_bar", lambda *_: None)
+    monkeypatch.setattr(LinearAssembly, "pinned_bar", lambda *_: None)
     found = check(everything_unknown()).certificate
     assert not by_taylor_alone(found)
     assert not by_tangents_alone(found)

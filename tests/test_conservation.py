@@ -28,7 +28,7 @@ from solver import (
     Time,
     simulate_field,
 )
-from solver.assemble import Assembly
+from solver.assemble import LinearAssembly
 from solver.model import Model
 from tests import dense_bar
 from tests.experiments import experiments, known, two_hundred
@@ -85,7 +85,7 @@ def stages_of(e: Experiment) -> tuple[np.ndarray, np.ndarray]:
     model.forward(np.zeros(0))
     t = e.grid.stage_times[1:].reshape(e.grid.steps, -1)
     u = np.empty((*t.shape, e.grid.x.size))
-    u[..., model.assembly.states] = model._march._states + model.assembly.reference
+    u[..., model.bar.assembly.states] = model.bar._march._states + model.bar.assembly.reference
     for node, end in dense_bar.ends(e):
         if isinstance(end, Temperature):
             u[..., node] = dense_bar.curve(end.value, {}, t)
@@ -178,7 +178,7 @@ def test_conduction_is_symmetric_in_the_heats_own_product(experiment: Experiment
     Arms never change sign and rows sum to minus what is lost to the surroundings and pinned ends.
     """
     parameters = Parameters.of(experiment)
-    assembly = Assembly(experiment, parameters)
+    assembly = LinearAssembly(experiment, parameters)
     bands = assembly.coefficients(assembly.curves.at(parameters.start)).bands
     assert bands[[0, 2]].min() >= 0.0
     assert bands[1].max() <= 0.0

@@ -24,7 +24,7 @@ from solver import (
     Unknown,
     calibrate,
 )
-from solver.assemble import Assembly
+from solver.assemble import LinearAssembly
 from solver.experiment import Study
 from solver.parameters import Parameters
 from tests import dense_bar, oracles
@@ -62,7 +62,7 @@ def test_recomputed_blocks_on_random_studies(study: Study) -> None:
 def test_the_memory_budget_is_kept() -> None:
     objective = Objective(course(), memory=7 * A_ROW)
     objective.value_and_gradient(np.array([2.0, 1.5]))
-    assert objective.models[0]._march._states.nbytes <= 7 * A_ROW
+    assert objective.models[0].bar._march._states.nbytes <= 7 * A_ROW
 
 
 def test_one_objective_serves_many_points() -> None:
@@ -132,7 +132,7 @@ def test_a_pulse_that_raises_stops_the_adjoint_sweep_and_the_fit() -> None:
 
 def test_matrix_entries_printed_with_the_course_exercise() -> None:
     """SOURCE.md: A11 = 201, A12 = -200, A21 = -101.5, A33 = 207, A10,10 = 228 at a = 2, b = 1.5."""
-    assembly = Assembly(course(), Parameters.of(course()))
+    assembly = LinearAssembly(course(), Parameters.of(course()))
     coefficients = assembly.coefficients(assembly.curves.at(np.array([2.0, 1.5])))
     A = np.eye(50) - dense_bar.dense(coefficients.bands) / 50
     found = [A[0, 0], A[0, 1], A[1, 0], A[2, 2], A[9, 9]]
@@ -154,7 +154,7 @@ def test_a_pinned_end_is_no_state() -> None:
     )
     objective = Objective(experiment)
     m, values = objective.parameters.start, oracles.start_values(experiment)
-    assert objective.models[0]._march.probes.tolist() == [0]
+    assert objective.models[0].bar._march.probes.tolist() == [0]
     np.testing.assert_allclose(
         objective.predict(m), oracles.readings(experiment, values), rtol=1e-14
     )

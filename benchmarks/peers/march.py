@@ -7,17 +7,18 @@ import numpy as np
 from benchmarks.lecture import TRIAL, Array, LectureBar
 from benchmarks.peers.kappafit import experiment
 from benchmarks.peers.peer import Peer
-from solver.assemble import Assembly
+from solver.assemble import LinearAssembly
 from solver.march import LinearMarch
 from solver.parameters import Parameters
+from solver.steps import Steps
 
 
 def build(bar: LectureBar, d: Array) -> Peer:
     """J by one factorisation and one march; no gradient."""
     described = experiment(bar, d)
-    assembly = Assembly(described, Parameters.of(described))
+    assembly = LinearAssembly(described, Parameters.of(described))
     coefficients = assembly.coefficients(assembly.curves.at(np.array(TRIAL)))
-    march = LinearMarch(described.grid.tableau, bar.dt, bar.m, probes=np.zeros(1, np.int64))
+    march = LinearMarch(Steps(described.grid.tableau, bar.dt, bar.m), np.zeros(1, np.int64))
 
     def forward() -> float:
         r = march.forward(coefficients)[1:, 0] - d

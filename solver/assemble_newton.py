@@ -1,0 +1,192 @@
+r"""From the values of the curves to the books of a Newton march, and back.
+
+As in `solver.assemble`, but nothing is folded and nothing divided: every node keeps its books
+(`solver.kernels.balance`), a pinned one is held,
+
+    arms = G, its rows at held nodes 0;    capacities = V C, or V where C is of the temperature;
+    profiles = P, histories = h, pinned = g;    conduct, store: the laws' pieces (`solver.pieces`).
+
+Each is linear in the values of one curve, so that directions go through the same lines.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from solver import pieces
+from solver.errors import Place, TrialError
+from solver.experiment import Experiment
+from solver.heat import Heat
+from solver.kernels import Array, Books, newton
+from solver.loads import Load
+from solver.newton_march import NewtonCoefficients, NewtonDirections, StageError
+from solver.parameters import Parameters
+from solver.sampling import HEAT_CAPACITY, INITIAL, samples_of
+from solver.values import POSITIVE, CurveValues, Values
+
+WIDENINGS = 12  # times that the range of temperatures is widened, fourfold each
+
+
+class NewtonAssembly:
+    """The map from the curves to what a Newton march takes, with its derivatives.
+
+    The laws are laid out for a range of temperatures, wider by `widening`.
+    """
+
+    def __init__(self, experiment: Experiment, parameters: Parameters, widening: int = 0) -> None:
+        self.curves = CurveValues(samples_of(experiment, widening), parameters)
+        self.heat = Heat(experiment, self.curves, parameters)
+        self.grid, self.reference = self.heat.grid, self.heat.reference
+        self.last = widening == WIDENINGS
+        self._loads = tuple(d for d in self.heat.driven if isinstance(d, Load))
+        self._held = np.array([end.node for end in self.heat.pinned], np.int64)
+
+    def coefficients(self, values: Values) -> NewtonCoefficients:
+        """What marches, all of one dtype."""
+        dtype = np.result_type(np.float64, *(value.dtype for value in values.values()))
+        heat = self.heat
+
+        def one(array: Any) -> Array:
+            return np.ascontiguousarray(array, dtype)
+
+        G = self._free(heat.flows(values))
+        conduct, store = pieces.constant(1.0), pieces.identity()
+        if (law := self.curves.layouts.get(heat.law)) is not None:
+            conduct = law.laid(law.coefficients(values[heat.law]), self.reference)
+        if (law := self.curves.layouts.get(HEAT_CAPACITY)) is not None:
+            store = law.laid(law.integral(values[HEAT_CAPACITY]), self.reference)
+        initial = one(values[INITIAL] - self.reference)
+        for end in heat.pinned:
+            initial[end.node] = values[end.history][0] - self.reference
+        return NewtonCoefficients(
+            books=Books(
+                arms=one(G),
+                capacities=one(self._capacities(values)),
+                conduct=conduct._replace(coefficients=one(conduct.coefficients)),
+                store=store._replace(coefficients=one(store.coefficients)),
+                share=0.0 if heat.by_node else 0.5,
+                held=self._held,
+            ),
+            profiles=one(heat.drives(values, self._loads, G)),
+            histories=one(heat.histories(values, self._loads)),
+            pinned=one(heat.histories(values, heat.pinned)),
+            initial=initial,
+            smooth=conduct.centers.size == 1 or conduct.coefficients.shape[1] > 2,
+        )
+
+    def coefficients_dot(
+        self, values: Values, values_dot: Values, directions: int
+    ) -> NewtonDirections:
+        """The same map, applied to directions (q, points) at `values`."""
+        heat, n, q = self.heat, self.grid.x.size, directions
+        conduct, store = np.zeros((q, 1, 1)), np.zeros((q, 1, 2))
+        if (law := self.curves.layouts.get(heat.law)) is not None:
+            points = np.zeros((q, law.points.size))
+            conduct = law.coefficients(values_dot.get(heat.law, points))
+        if (law := self.curves.layouts.get(HEAT_CAPACITY)) is not None:
+            points = np.zeros((q, law.points.size))
+            store = law.integral(values_dot.get(HEAT_CAPACITY, points))
+        initial = values_dot.get(INITIAL, np.zeros((q, n))).copy()
+        for end in heat.pinned:
+            initial[:, end.node] = values_dot.get(end.history, np.zeros((q, 1)))[:, 0]
+        capacities = np.zeros((q, n))
+        if HEAT_CAPACITY in values_dot and not self.curves.of_temperature(HEAT_CAPACITY):
+            capacities = self.grid.volumes * values_dot[HEAT_CAPACITY]
+        G_dot = self._free(heat.flows(values_dot, (q,)))
+        return NewtonDirections(
+            arms=G_dot,
+            capacities=capacities,
+            conduct=conduct,
+            store=store,
+            profiles=heat.drives(values_dot, self._loads, G_dot, (q,)),
+            histories=heat.histories_dot(values_dot, self._loads, q),
+            pinned=heat.histories_dot(values_dot, heat.pinned, q),
+            initial=np.ascontiguousarray(initial),
+        )
+
+    def values_bar(self, values: Values, bar: NewtonDirections) -> dict[Place, Array]:
+        """The transpose: cotangents of the curves that hold unknowns."""
+        heat, curves = self.heat, self.curves
+        values_bar = curves.zeros(bar.initial.dtype)
+        for place, law_bar in ((heat.law, bar.conduct), (HEAT_CAPACITY, bar.store)):
+            if place in values_bar and (law := curves.layouts.get(place)) is not None:
+                transpose = law.coefficients_bar if place == heat.law else law.integral_bar
+                values_bar[place] += transpose(law_bar)
+        if HEAT_CAPACITY in values_bar and not curves.of_temperature(HEAT_CAPACITY):
+            values_bar[HEAT_CAPACITY] += self.grid.volumes * bar.capacities
+        arms_bar = self._free(bar.arms)
+        if self.wanted["profiles"]:
+            heat.drives_bar(values_bar, self._loads, arms_bar, bar.profiles)
+        heat.flows_bar(values_bar, arms_bar)
+        initial = bar.initial.copy()
+        for end in heat.pinned:
+            if end.history in values_bar:
+                values_bar[end.history][0] += initial[end.node]
+            initial[end.node] = 0.0
+        if INITIAL in values_bar:
+            values_bar[INITIAL] += initial
+        heat.histories_bar(values_bar, self._loads, bar.histories)
+        heat.histories_bar(values_bar, heat.pinned, bar.pinned)
+        return values_bar
+
+    @cached_property
+    def wanted(self) -> dict[str, bool]:
+        """Which cotangents an unknown asks for."""
+        of_temperature, unknown = self.curves.of_temperature, self.curves.unknown
+        return {
+            "conduct": of_temperature(self.heat.law) and unknown(self.heat.law),
+            "store": of_temperature(HEAT_CAPACITY) and unknown(HEAT_CAPACITY),
+            "profiles": any(unknown(load.amount) for load in self._loads),
+            "histories": any(unknown(load.history) for load in self._loads),
+        }
+
+    def explain(self, error: StageError, theta: Array) -> TrialError | None:
+        """What a failed stage means, with place and time; None where a wider range would help."""
+        stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT)
+        place = HEAT_CAPACITY if stores else self.heat.law
+        name, unit = POSITIVE[place]
+        x, temperature = self.grid.x[error.node], error.temperature + self.reference
+        where = f"at x = {x:g} m and t = {error.time:g} s"
+        if error.code == newton.NOT_CONVERGED:
+            detail = (
+                f"Newton's iteration does not converge {where}: {error.iterations} iterations, the "
+                f"last changed the temperatures by {error.figure:.2g} of the largest; "
+                "take smaller time steps, or a law that changes less abruptly"
+            )
+            return TrialError(("time", "steps"), "newton_failed", detail)
+        if error.code in (newton.CONDUCT_SIGN, newton.STORE_SIGN):
+            value = self.curves.law(place, theta).value(np.array([temperature])).real[0]
+            detail = (
+                f"the {name} is {value:g} {unit} at {temperature:g} K, met {where}; "
+                "it must be positive at all temperatures met"
+            )
+            return TrialError(place, f"{place[-1]}_not_positive", detail)
+        layout = self.curves.layouts[place]
+        if not layout.firm and not self.last:
+            return None
+        low, high = layout.limits
+        detail = (
+            f"the {name} is given from {low:.6g} to {high:.6g} K, but the temperature is "
+            f"{temperature:.6g} K {where}"
+        )
+        return TrialError(place, "temperatures_not_covered", detail)
+
+    # --- as the model asks of every assembly ----------------------------------------------------
+
+    @cached_property
+    def states(self) -> slice:
+        """The nodes that are marched: all, held ones among them."""
+        return slice(0, self.grid.x.size)
+
+    def _capacities(self, values: Values) -> Array:
+        if HEAT_CAPACITY in values and not self.curves.of_temperature(HEAT_CAPACITY):
+            return np.asarray(self.grid.volumes * values[HEAT_CAPACITY])
+        return self.grid.volumes
+
+    def _free(self, G: Array) -> Array:
+        """G (..., 3, n + 1), in place, without the rows of held nodes; its own transpose."""
+        G[..., self._held] = 0.0
+        return G

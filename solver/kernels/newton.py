@@ -1,0 +1,192 @@
+r"""The march of matter that changes with temperature, by Newton in every stage.
+
+With E(u) = capacities h(u), the heat content of every node's volume, and Q(u) = q(u) + loads (see
+`balance`), a stiffly accurate DIRK step keeps the books exactly,
+
+    E(Y_i) = E_k + dt sum_{j<=i} A_ij Q_j(Y_j),    E_{k+1} = E(Y_s),    u_{k+1} = Y_s,
+
+and pinned nodes have Y_i = g(t_k + c_i dt). Each implicit stage is solved by Newton with the
+tridiagonal matrix M = D - dt A_ii J, D = dE/du and J = dq/du; a step that does not bring the
+residual down is halved.
+
+References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8 (Newton in implicit
+Runge-Kutta methods); Celia, Bouloutas & Zarba, Water Resour. Res. 26 (1990) 1483-1496 (the form
+that keeps the books).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.kernels.balance import (
+    Books,
+    Scratch,
+    balance,
+    factor_shifted,
+    look,
+    scratch,
+)
+from solver.kernels.compiled import kernel
+from solver.kernels.march import add_load, add_multiple, copy
+from solver.kernels.tridiagonal import Array, solve
+
+SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
+STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
+FAST = 0.1  # ratio of two changes from which convergence is quadratic
+
+SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
+WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE = range(7)  # entries of a report
+
+
+@kernel
+def settle(
+    books: Books,
+    target: Array,
+    step: float,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    u: Array,
+    s: Scratch,
+) -> tuple[int, float]:
+    """Solve ``E(u) - step q(u) = target`` for u (N,), in place, from u, at which `look` stands.
+
+    Until the next change of u would be below `tolerance` times the largest temperature; where the
+    law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
+    minus them where there is no root to be found, and that change. A complex u takes one iteration
+    more: the last one settles the imaginary part.
+    """
+    n, held = u.shape[0], books.held
+    residual, delta = s.residual, s.delta
+    before, share, found = np.inf, 1.0, False
+    size, change = np.inf, np.inf
+    for iteration in range(1, most + 1):
+        balance(books, u, s)
+        norm = 0.0
+        for r in range(n):
+            residual[r] = books.capacities[r] * s.h[r] - target[r] - step * s.q[r]
+        for e in range(held.shape[0]):
+            residual[held[e]] = 0.0
+        for r in range(n):
+            norm += (abs(residual[r]) / books.capacities[r].real) ** 2
+        if not found and not norm < before:
+            if change <= STAGNANT:
+                return iteration, change
+            share *= 0.5
+            if iteration == 1 or share < SHORTEST:
+                return -iteration, change
+            for r in range(n):
+                u[r] += share * delta[r]
+            look(books, u, s)
+            continue
+        factor_shifted(s.J, s.D, step, s.factors)
+        solve(s.factors, residual, delta)
+        size_before, size, scale = size, 0.0, 0.0
+        for r in range(n):
+            u[r] -= delta[r]
+            size, scale = max(size, abs(delta[r])), max(scale, abs(u[r]))
+        look(books, u, s)
+        if found:
+            return iteration, change
+        ratio = size / size_before if share == 1.0 and iteration > 1 else 1.0
+        change = size / scale if size > 0.0 else 0.0
+        if smooth and ratio <= FAST:
+            change *= ratio * ratio  # what the next step would be, while convergence is quadratic
+        found = change <= tolerance
+        if found and not np.iscomplexobj(u):
+            return iteration, change
+        before, share = norm, 1.0
+    return -most, change
+
+
+@kernel
+def judge(books: Books, u: Array, s: Scratch) -> tuple[int, int]:
+    """Whether both laws are positive at u, and u within their limits: what is wrong, and where."""
+    low, high = books.conduct.limits
+    least, most = books.store.limits
+    for r in range(u.shape[0]):
+        here = u[r].real
+        if here < low or here > high:
+            return CONDUCT_LEFT, r
+        if here < least or here > most:
+            return STORE_LEFT, r
+        if not s.kappa[r].real > 0.0:
+            return CONDUCT_SIGN, r
+        if not s.c[r].real > 0.0:
+            return STORE_SIGN, r
+    return SETTLED, 0
+
+
+@kernel
+def forward(
+    books: Books,
+    tableau: Array,
+    dt: float,
+    profiles: Array,
+    histories: Array,
+    pinned: Array,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    first: int,
+    last: int,
+    u: Array,
+    probes: Array,
+    states: Array,
+    readings: Array,
+    report: Array,
+) -> int:
+    """March `u` (N,) from step `first` to step `last`, in place.
+
+    tableau (s, s); profiles (P, N); histories (m, s, P) and pinned (m, s, H) at the stage times;
+    tolerance, most, smooth: see `settle`. Stage values are written to ``states[k - first]`` where
+    `states` (rows, s, N) has as many rows as steps are asked for, or all to row 0 where it has one;
+    u at `probes` (Q,) to ``readings[k + 1]``. Returns SETTLED or what went wrong; `report` (7,)
+    holds the worst change, the most and the total of iterations, and where it went wrong.
+    """
+    stages, n = tableau.shape[0], u.shape[0]
+    slopes = np.empty((stages, n), u.dtype)
+    heat, target = np.empty_like(u), np.empty_like(u)
+    s = scratch(u)
+    look(books, u, s)
+    wrong, node = judge(books, u, s)
+    if wrong != SETTLED:
+        report[STEP], report[STAGE], report[NODE] = first - 1, stages - 1, node
+        return wrong
+    for k in range(first, last):
+        row = states[(k - first) % states.shape[0]]
+        for r in range(n):
+            heat[r] = books.capacities[r] * s.h[r]
+        for i in range(stages):
+            copy(heat, target)
+            for j in range(i):
+                add_multiple(dt * tableau[i, j], slopes[j], target)
+            if books.held.shape[0] > 0:
+                for e in range(books.held.shape[0]):
+                    u[books.held[e]] = pinned[k, i, e]
+                look(books, u, s)
+            if tableau[i, i] != 0.0:
+                step = dt * tableau[i, i]
+                add_load(step, profiles, histories[k, i], target)
+                count, change = settle(books, target, step, tolerance, most, smooth, u, s)
+                report[TOTAL] += abs(count)
+                report[MOST], report[WORST] = (
+                    max(report[MOST], abs(count)),
+                    max(report[WORST], change),
+                )
+                wrong, node = judge(books, u, s)
+                if count < 0:
+                    if wrong != CONDUCT_LEFT and wrong != STORE_LEFT:
+                        wrong = NOT_CONVERGED
+                    report[FIGURE], report[MOST] = change, -count
+                if wrong != SETTLED:
+                    report[STEP], report[STAGE], report[NODE] = k, i, node
+                    return wrong
+            copy(u, row[i])
+            if i < stages - 1:
+                balance(books, u, s)
+                copy(s.q, slopes[i])
+                add_load(1.0, profiles, histories[k, i], slopes[i])
+        for q in range(probes.shape[0]):
+            readings[k + 1, q] = u[probes[q]]
+    return SETTLED

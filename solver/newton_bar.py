@@ -1,0 +1,103 @@
+"""A bar whose matter changes with temperature: theta to the field at the read nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from solver.assemble_newton import NewtonAssembly
+from solver.experiment import Experiment
+from solver.kernels import Array
+from solver.march import Pulse
+from solver.newton_march import NewtonCoefficients, NewtonMarch, StageError
+from solver.parameters import Parameters
+from solver.steps import Steps
+from solver.values import Values
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonTrace:
+    """What the way back needs of the way forward."""
+
+    theta: Array
+    values: Values
+    coefficients: NewtonCoefficients
+    assembly: NewtonAssembly
+
+
+class NewtonBar:
+    """One experiment's temperatures (steps + 1, Q) at the distinct, ascending `nodes` (Q,).
+
+    Laws are laid out for the temperatures that are expected. Where a march leaves that range it is
+    begun again with a wider one, and so at every theta: what comes of one depends on no other.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        parameters: Parameters,
+        nodes: Array,
+        *,
+        memory: int,
+        pulse: Pulse,
+    ) -> None:
+        self._experiment, self._parameters = experiment, parameters
+        self._assemblies = [NewtonAssembly(experiment, parameters)]
+        self.heat, self.felt = self._assemblies[0].heat, self._assemblies[0].curves.felt
+        grid = experiment.grid
+        steps = Steps(grid.tableau, grid.dt, grid.steps)
+        self.march = NewtonMarch(steps, nodes, memory=memory, pulse=pulse)
+
+    @property
+    def newton_residual(self) -> float:
+        """The relative change that the last march's iterations left undone."""
+        return self.march.residual
+
+    def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, NewtonTrace]:
+        """The field, and with `keep` what `pull_back` needs, good until the next call."""
+
+        def run(assembly: NewtonAssembly, values: Values) -> tuple[Array, NewtonTrace]:
+            coefficients = assembly.coefficients(values)
+            field = self.march.forward(coefficients, keep=keep) + assembly.reference
+            return field, NewtonTrace(theta, values, coefficients, assembly)
+
+        return self._within_range(theta, run)
+
+    def pull_back(self, trace: NewtonTrace, field_bar: Array) -> Array:
+        """The cotangent (p,) of theta from the field's. One adjoint march."""
+        assembly = trace.assembly
+        bar = self.march.adjoint(trace.coefficients, field_bar, assembly.wanted)
+        return assembly.curves.bar(trace.theta, assembly.values_bar(trace.values, bar))
+
+    def push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
+        """The field and its derivatives (q, steps + 1, Q) along `directions` (q, p)."""
+
+        def run(assembly: NewtonAssembly, values: Values) -> tuple[Array, Array]:
+            values_dot = assembly.curves.dot(theta, directions)
+            field, field_dot = self.march.tangent(
+                assembly.coefficients(values),
+                assembly.coefficients_dot(values, values_dot, directions.shape[0]),
+            )
+            return field + assembly.reference, field_dot
+
+        return self._within_range(theta, run)
+
+    def _within_range(
+        self, theta: Array, run: Callable[[NewtonAssembly, Values], Result]
+    ) -> Result:
+        widening = 0
+        while True:
+            if widening == len(self._assemblies):
+                wider = NewtonAssembly(self._experiment, self._parameters, widening)
+                self._assemblies.append(wider)
+            assembly = self._assemblies[widening]
+            try:
+                return run(assembly, assembly.curves.at(theta))
+            except StageError as stopped:
+                explained = assembly.explain(stopped, theta)
+                if explained is not None:
+                    raise explained from None
+            widening += 1

@@ -1,0 +1,66 @@
+r"""The steps of a march: which matrix each takes, and how they are strung together in kernel calls.
+
+A tableau may have other rows for its first steps. Kernel calls never cross from those to the rest,
+so each gets one matrix A.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+from solver.integrators import Tableau
+from solver.kernels import Array
+
+SLICE_SECONDS = 0.05  # of marching between two looks at the pulse
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """`count` steps of `dt` seconds by a tableau."""
+
+    tableau: Tableau
+    dt: float
+    count: int
+
+    @property
+    def stages(self) -> int:
+        """Stages of a step."""
+        return self.tableau.stages
+
+    @cached_property
+    def A(self) -> tuple[Array, ...]:
+        """The matrix (stages, stages) of every phase."""
+        return (self.tableau.A, self.tableau.A_start)[: 2 if self._start else 1]
+
+    def phase(self, step: int) -> int:
+        """1 in the first steps where they have their own rows, else 0."""
+        return int(step < self._start)
+
+    def blocks(self, rows: int, memory: int) -> Iterator[tuple[int, int]]:
+        """Runs of steps whose stage values, `rows` numbers each, fit `memory` bytes together."""
+        length = max(1, memory // (8 * rows * self.stages))
+        rest = self.count % length  # comes first: the last block is never computed again
+        return chain(_ranges(0, rest, length), _ranges(rest, self.count, length))
+
+    def slices(
+        self, first: int, last: int, rows: int, seconds_per_row: float, memory: int = sys.maxsize
+    ) -> Iterator[tuple[int, int]]:
+        """Runs of steps short enough for one kernel call, their stage values within `memory`."""
+        rows_a_step = rows * self.stages
+        in_time = int(SLICE_SECONDS / (seconds_per_row * rows_a_step))
+        length = max(1, min(in_time, memory // (8 * rows_a_step)))
+        change = min(max(first, self._start), last)
+        return chain(_ranges(first, change, length), _ranges(change, last, length))
+
+    @property
+    def _start(self) -> int:
+        return min(self.tableau.start_steps, self.count)
+
+
+def _ranges(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
+    for start in range(first, last, length):
+        yield start, min(start + length, last)
