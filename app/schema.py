@@ -163,7 +163,9 @@ class FitPart(Part):
         description="where Huber's loss turns linear, in units of sigma (K without one)",
     )
     method: str = Field(default="auto", json_schema_extra={"enum": list(METHODS)})
-    max_iterations: int = Field(default=200, le=10_000)
+    max_iterations: int | None = Field(
+        default=None, le=10_000, description="200, of L-BFGS-B 2000, when left out"
+    )
     prior: dict[str, PriorPart] = Field(default={}, max_length=10_000)
     smoothing: dict[str, SmoothingPart] = Field(default={}, max_length=1_000)
     starts: int = Field(default=1, description="from how many points to search")

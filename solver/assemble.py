@@ -42,9 +42,9 @@ class LinearAssembly:
         """The semi-discrete bar."""
         G, m = self.heat.flows(values), self._per_capacity(values)
         if self.wants_profiles or self._fixed_profiles is None:
-            self._fixed_profiles = (m * self.heat.drives(values, self.heat.driven, G))[
-                :, self.states
-            ]
+            profiles = (m * self.heat.drives(values, self.heat.driven, G))[:, self.states]
+            # What is kept is real, though the first theta may be complex.
+            self._fixed_profiles = profiles if self.wants_profiles else profiles.real.copy()
         return Coefficients(
             bands=(m * self._folded(G))[:, self.states],
             profiles=self._fixed_profiles,

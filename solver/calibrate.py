@@ -32,17 +32,26 @@ from solver.resolution import is_chosen
 from solver.scaling import ARRIVED, STATUSES, Iteration, Report
 from solver.search import require_method
 from solver.smoothing import Choice
+from solver.spread import NetworkFit, networks_of
+from solver.tabulate import tabulated
 from solver.uncertainty import Uncertainty, quantify
 from solver.validation import validate_for_fit
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was found for `study` (on its grid), and everything needed to judge it."""
+    """What was found for `study` (on its grid), and everything needed to judge it.
+
+    told and told_theta: the unknowns as uncertainty, bands and discretisation speak of them. They
+    are those searched for, but for networks, which are told by their values (`networks`).
+    """
 
     study: Study
     parameters: Parameters
     theta: Array
+    told: Parameters
+    told_theta: Array
+    networks: dict[str, NetworkFit]
     status: str
     advice: str
     method: str
@@ -78,7 +87,7 @@ class Calibration:
     @property
     def standard_errors(self) -> dict[str, float | list[float]]:
         """Their standard errors, by name; NaN where there is none."""
-        return self.parameters.named(self.uncertainty.standard_errors)
+        return self.told.named(self.uncertainty.standard_errors)
 
 
 def calibrate(
@@ -99,7 +108,8 @@ def calibrate(
     final, gradient = objective.value_and_gradient(theta)
     certificate, note = _certificate(objective, start, theta)
     predicted = objective.predict(theta)
-    uncertainty = quantify(objective, theta, arrived=found.search.status in ARRIVED)
+    told, told_theta = tabulated(objective, theta)
+    uncertainty = quantify(told, told_theta, arrived=found.search.status in ARRIVED)
     discretisation = discretisation_of(
         objective, theta, predicted, uncertainty, chosen=not is_chosen(study), pulse=pulse
     )
@@ -109,12 +119,15 @@ def calibrate(
             objective.sensor_rows, uncertainty.widening.effective_sample_sizes, strict=True
         )
     )
-    discrepancy, terms = discrepancy_of(objective, uncertainty), objective.terms(theta, predicted)
+    discrepancy, terms = discrepancy_of(told, uncertainty), objective.terms(theta, predicted)
     fourier = objective.models[0].bar.heat.fourier_number(theta)
     return Calibration(
         study=found.study,
         parameters=objective.parameters,
         theta=theta,
+        told=told.parameters,
+        told_theta=told_theta,
+        networks=networks_of(objective, found.search, told.knots),
         status=found.search.status,
         advice=STATUSES[found.search.status],
         method=found.search.method,
@@ -125,9 +138,9 @@ def calibrate(
         start_gradient=start_gradient,
         history=found.search.history,
         uncertainty=uncertainty,
-        bands=bands_of(found.study, objective.parameters, theta, uncertainty),
+        bands=bands_of(told.study, told.parameters, told_theta, uncertainty),
         smoothing=found.choices,
-        knots=objective.knots,
+        knots=told.knots,
         discretisation=discretisation,
         discrepancy=discrepancy,
         residuals=residuals,
@@ -135,7 +148,7 @@ def calibrate(
         certificate=certificate,
         certificate_note=note,
         fourier_number=fourier,
-        warnings=remarks(objective, terms, uncertainty, discrepancy, discretisation, fourier)
+        warnings=remarks(told, terms, uncertainty, discrepancy, discretisation, fourier)
         + tuple(choice.remark for choice in found.choices.values() if choice.remark),
     )
 

@@ -14,6 +14,7 @@ from solver.experiment import Experiment
 from solver.grid import ON_STEP
 from solver.kernels import Array
 from solver.laws import Layers, Polynomial
+from solver.network import Network, count
 from solver.parameters import EXCHANGES
 from solver.sampling import (
     OverTemperatures,
@@ -42,16 +43,11 @@ def curve_problems(experiment: Experiment, starts: Mapping[str, Any]) -> Iterato
         span = None if of_temperature(law) else (0.0, experiment.bar.length)
         shapes += _shape(place, law, span, experiment)
     yield from shapes
-    wrong = {problem.place[: len(place)] for problem in shapes for place in _starts_of(problem)}
+    wrong = {p.place[:k] for p in shapes for k in range(len(p.place) + 1)}
     samples = plain if shapes else samples_of(experiment)
     for sample in samples:
         if sample.place not in wrong:
             yield from _values(sample, starts)
-
-
-def _starts_of(problem: Problem) -> Iterator[Place]:
-    """All places that contain a problem's."""
-    return (problem.place[:k] for k in range(1, len(problem.place) + 1))
 
 
 def _span(sample: Sample) -> tuple[float, float]:
@@ -68,6 +64,8 @@ def _shape(
             yield from _table(place, table, span)
         case Layers() as layers:
             yield from _layers(place, layers, experiment.bar.length)
+        case Network() as network:
+            yield from _network(place, network)
         case Polynomial() as polynomial if not _count(polynomial.coefficients):
             here = (*place, "coefficients")
             yield Problem(here, "empty", "a polynomial has at least one coefficient")
@@ -130,6 +128,26 @@ def _layers(place: Place, layers: Layers, length: float) -> Iterator[Problem]:
         detail = f"edges between layers lie inside the bar, between 0 and {length:g} m"
         yield Problem((*place, "edges"), "edge_outside", detail)
     yield from _finite(place, layers.values)
+
+
+def _network(place: Place, network: Network) -> Iterator[Problem]:
+    try:
+        wanted = count(network.widths)
+    except ValueError as error:
+        yield Problem((*place, "widths"), "out_of_range", str(error))
+        return
+    if _count(network.weights) != wanted:
+        detail = (
+            f"{_count(network.weights)} weights, but widths {list(network.widths)} take {wanted}: "
+            "leave them out to have them seeded"
+        )
+        yield Problem((*place, "weights"), "length_mismatch", detail)
+    if network.range is not None and not -LARGEST <= network.range[0] < network.range[1] <= LARGEST:
+        detail = "the range of a network increases, from its low end to its high one"
+        yield Problem((*place, "range"), "out_of_range", detail)
+    if network.level is not None and not SMALLEST <= network.level <= LARGEST:
+        detail = f"the law's size must be positive, not {network.level:g}"
+        yield Problem((*place, "start"), "out_of_range", detail)
 
 
 def _finite(place: Place, values: Any) -> Iterator[Problem]:

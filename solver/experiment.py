@@ -22,6 +22,7 @@ from solver.grid import Grading, Grid
 from solver.integrators import TABLEAUX
 from solver.kernels import Array
 from solver.laws import Law
+from solver.scales import with_networks_filled
 from solver.source import Exchange, Source
 
 
@@ -130,12 +131,13 @@ class Fit:
 
     loss: a key of `LOSSES`; threshold: where Huber's loss turns linear, in units of sigma (K where
     sigma is None). method: a key of `METHODS`. prior and smoothing: by the unknowns' names.
-    starts: from how many points to search, the first being the start values.
+    starts: from how many points to search, the first being the start values. max_iterations: None
+    for what the method usually takes.
     """
 
     loss: str = "squared"
     method: str = "auto"
-    max_iterations: int = 200
+    max_iterations: int | None = None
     prior: Mapping[str, Prior] = field(default_factory=lambda: MappingProxyType({}))
     smoothing: Mapping[str, Smoothing] = field(default_factory=lambda: MappingProxyType({}))
     starts: int = 1
@@ -196,7 +198,7 @@ class Joint:
     fit: Fit = field(default_factory=Fit)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "experiments", tuple(self.experiments))
+        object.__setattr__(self, "experiments", with_networks_filled(tuple(self.experiments)))
 
     def place(self, index: int) -> Place:
         """Where experiment `index` stands."""

@@ -25,6 +25,7 @@ from solver.resolution import GUESSED, LEAST, is_chosen, with_grid
 from solver.scaling import Iteration, Report, Search
 from solver.search import search
 from solver.smoothing import Choice, choose_weight
+from solver.tabulate import tabulated
 
 GRID_ROUNDS = 3
 WEIGHT_ROUNDS = 8
@@ -101,21 +102,27 @@ def _smoothed(
     choice = _choose(objective, theta, given, free)
     for _ in range(WEIGHT_ROUNDS):
         objective.smooth(given | dict.fromkeys(free, choice.weight))
-        found = search(objective, theta, report)
+        found = search(objective, theta, report, starts=1)
         theta, before = found.theta, choice
         choice = _choose(objective, theta, given, free)
         if abs(np.log(choice.weight / before.weight)) <= AGREED:
             break
     objective.smooth(given | dict.fromkeys(free, before.weight))
+    if objective.study.fit.starts > 1:
+        found = search(objective, theta, report)
     return found, dict.fromkeys(free, replace(choice, weight=before.weight))
 
 
 def _choose(objective: Objective, theta: Array, given: dict[str, float], free: list[str]) -> Choice:
-    """The weight for the problem linearised at theta; what is given counts as data."""
+    """The weight for the problem linearised at theta, its networks as tables of their values.
+
+    What is given counts as data.
+    """
     objective.smooth(given)
+    objective, theta = tabulated(objective, theta)
     r, R = objective.residuals_and_jacobian(theta)
     unit = smoothing_of(
-        objective.knots, dict.fromkeys(free, 1.0), objective.study, objective.parameters
+        objective.curves, dict.fromkeys(free, 1.0), objective.study, objective.parameters
     )
     return choose_weight(
         r,

@@ -16,8 +16,8 @@ and with loads, each an amount a spread over nodes by e,
 
 what flows in is ``G u + P^T h``: G has the conductances as its arms, and minus the exchanged
 amounts as its row sums; P has a row ``e a`` per load. On a ghost node's reading, half volumes at
-the ends are what the lecture does: ``u_{-1} = u_1`` doubles the arm. Where the law that conducts is of
-the temperature, G is made for a law of 1 here, and the march puts the law in
+the ends are what the lecture does: ``u_{-1} = u_1`` doubles the arm. Where the law that conducts is
+of the temperature, G is made for a law of 1 here, and the march puts the law in
 (`solver.kernels.balance`).
 
 A pinned node's temperature is given. It enters the row r beside it through r's arm, which

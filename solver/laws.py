@@ -28,6 +28,7 @@ from solver.curves import (
     numbers,
 )
 from solver.kernels import Array
+from solver.network import Network
 
 
 @dataclass(frozen=True)
@@ -157,4 +158,5 @@ LAWS: dict[str, type[Curve]] = {
     "exponential": Exponential,
     "table": Table,
     "layers": Layers,
+    "network": Network,
 }

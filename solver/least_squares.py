@@ -22,25 +22,24 @@ from scipy.linalg import lstsq
 from solver.errors import TrialError
 from solver.kernels import Array
 from solver.objective import Objective
-from solver.scaling import Iteration, Report, Scaling, Search
+from solver.scaling import Iteration, Report, Scaling, Search, drifting, gained_lately
 
+ITERATIONS = 200  # where the user does not say
 STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the estimate
 COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
 ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a search has arrived
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
 FIRST_DAMPING = 1e-4
 LONGEST = float(np.log(10.0))  # step in a logarithm
-LATELY = 5  # accepted steps
-DRIFT, DRIFT_GAIN = 2.0, 1e-6  # moved so far lately for so little of J
 RESTING = 1e-4  # of one reading's share of J, gained lately: less than noise will ever tell
 MAX_REJECTIONS = 60
 
 
 def levenberg_marquardt(
-    objective: Objective, start: Array, max_iterations: int, report: Report
+    objective: Objective, start: Array, max_iterations: int | None, report: Report
 ) -> Search:
     """Least squares; see the module's text."""
-    scaling = Scaling(objective)
+    scaling, most = Scaling(objective), max_iterations or ITERATIONS
 
     def linearise(z: Array) -> _Linearisation:
         theta = scaling.to_theta(z)
@@ -50,9 +49,8 @@ def levenberg_marquardt(
     here = linearise(scaling.to_z(start))
     D, damping = _column_norms(here.R), FIRST_DAMPING
     status, history = "max_iterations", [here.iteration(0, scaling)]
-    way = [here.z]
     report(history[0])
-    while len(history) <= max_iterations:
+    while len(history) <= most:
         free = _free(here, scaling)
         if _stationary(here, free, COSINE_TOLERANCE):
             status = "converged"
@@ -69,12 +67,10 @@ def levenberg_marquardt(
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
         here, D = there, np.maximum(D, _column_norms(there.R))
         history.append(here.iteration(len(history), scaling))
-        way.append(here.z)
         report(history[-1])
-        gained = _lately(history)
-        if gained <= DRIFT_GAIN * here.J and _far(way):
-            return _before_the_drift(history, way, scaling, here.r.size)
-        share = here.J / here.r.size  # of one reading
+        if drifted := drifting(history, scaling, "levenberg-marquardt", here.r.size):
+            return drifted
+        gained, share = gained_lately(history), here.J / here.r.size  # of one reading
         if gained <= RESTING * share and _promised(here, _free(here, scaling)) <= share:
             status = "converged"  # at a kink of the model, where residuals are not stationary
             break
@@ -133,33 +129,11 @@ def _lower_point(
     return trial
 
 
-def _lately(history: list[Iteration]) -> float:
-    """By how much the last accepted steps have reduced J."""
-    if len(history) <= LATELY:
-        return np.inf
-    return history[-1 - LATELY].objective - history[-1].objective
-
-
-def _far(way: list[Array]) -> bool:
-    """Whether a variable has gone far in these steps."""
-    return bool(np.max(np.abs(way[-1] - way[-1 - LATELY])) >= DRIFT)
-
-
 def _promised(here: _Linearisation, free: Array) -> float:
     """By how much the linear model could still reduce J."""
     step = np.zeros(here.z.shape)
     step[free] = lstsq(here.R[:, free], -here.r, lapack_driver="gelsy", check_finite=False)[0]
     return here.J - float(np.sum((here.r + here.R @ step) ** 2))
-
-
-def _before_the_drift(
-    history: list[Iteration], way: list[Array], scaling: Scaling, readings: int
-) -> Search:
-    """The first point on the way that fits as well as the last, but for one reading's noise."""
-    enough = (1.0 + 1.0 / readings) * history[-1].objective
-    first = next(k for k, step in enumerate(history) if step.objective <= enough)
-    theta = scaling.to_theta(way[first])
-    return Search(theta, "drifting", "levenberg-marquardt", tuple(history[: first + 1]))
 
 
 def _try(linearise: Callable[[Array], _Linearisation], z: Array) -> _Linearisation | None:

@@ -22,7 +22,7 @@ from solver.losses import HUBER, LOSSES, Shaped
 from solver.march import MEMORY, Pulse
 from solver.model import Model, no_pulse
 from solver.parameters import Parameters
-from solver.penalties import Penalty, curves_to_smooth, prior_of, smoothing_of
+from solver.penalties import Penalty, curves_to_smooth, knots_of, prior_of, smoothing_of
 from solver.validation import validate
 
 TINY = 1e-20  # of the complex step, in units of theta's sizes
@@ -62,14 +62,16 @@ class Objective:
         self._loss = LOSSES[study.fit.loss]
         self._threshold = HUBER if study.fit.threshold is None else study.fit.threshold
         self.prior = prior_of(study, self.parameters)
-        self.knots = curves_to_smooth(study, self.parameters)
+        self.curves = curves_to_smooth(study, self.parameters)
+        self.knots = {name: knots_of(curve) for name, curve in self.curves.items()}
         self.smooth({})
 
     def smooth(self, weights: dict[str, float]) -> None:
         """Hold the unknown curves smooth from now on, by these weights."""
-        self.smoothing = smoothing_of(self.knots, weights, self.study, self.parameters)
+        self.smoothing_weights = weights
+        self.smoothing = smoothing_of(self.curves, weights, self.study, self.parameters)
         self._penalties: tuple[Penalty, ...] = tuple(
-            penalty for penalty in (self.prior, self.smoothing) if penalty.t.size
+            penalty for penalty in (self.prior, self.smoothing) if penalty.rows
         )
 
     @property
@@ -133,7 +135,7 @@ class Objective:
             squares.append(shaped.s)
         for penalty in self._penalties:
             p = penalty.residuals(theta)
-            gradient += 2.0 * (penalty.jacobian(theta).T @ p)
+            gradient += 2.0 * penalty.pull(theta, p)
             squares.append(p)
         return self._sum_of_squares(np.concatenate(squares)), gradient
 
@@ -207,8 +209,8 @@ class Objective:
             slope = self._loss((y - self.data[rows]) * weights, self._threshold).slope
             theta_bar += model.pull_back(trace, residuals_bar[rows] * slope * weights)
         for penalty in self._penalties:
-            here, rest = rest[: penalty.t.size], rest[penalty.t.size :]
-            theta_bar += penalty.jacobian(theta).T @ here
+            here, rest = rest[: penalty.rows], rest[penalty.rows :]
+            theta_bar += penalty.pull(theta, here)
         return theta_bar
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:

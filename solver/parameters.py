@@ -5,16 +5,18 @@ A name is one unknown wherever it stands; a listed one, a curve, takes as many c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from types import MappingProxyType
 
 import numpy as np
 
 from solver.curves import Unknown
 from solver.experiment import Study
 from solver.kernels import Array
+from solver.network import Network
 
 EXCHANGES = ("coefficient", "rate")  # the keys of what multiplies a difference of temperatures
 
@@ -24,11 +26,13 @@ class Parameters:
     """The unknowns, and theta (p,) as the row of their values.
 
     curves: the names of those lists that are values of one thing, and so have one size; a list of a
-    polynomial's coefficients has as many as there are.
+    polynomial's coefficients has as many as there are. networks: those that are the weights of a
+    network, with its widths; weights have one size too.
     """
 
     unknowns: tuple[Unknown, ...]
     curves: frozenset[str] = frozenset()
+    networks: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(cls, study: Study) -> Parameters:
@@ -42,7 +46,7 @@ class Parameters:
             if place[-1] in EXCHANGES and known.lower < 0.0 < known.upper:
                 named[unknown.name] = replace(known, lower=0.0)
         curves = (u.name for place, u in study.unknowns if u.listed and place[-1] == "values")
-        return cls(tuple(named.values()), frozenset(curves))
+        return cls(tuple(named.values()), frozenset(curves), _networks(study))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +124,7 @@ class Parameters:
 
     def _level(self, sizes: Array) -> Array:
         """Sizes (p,) with the largest of a curve for all of it."""
-        for name in self.curves:
+        for name in (*self.curves, *self.networks):
             here = self.where[name]
             sizes[here] = sizes[here].max()
         return sizes
@@ -129,3 +133,14 @@ class Parameters:
         """One value per unknown, repeated for each of its components, (p,)."""
         counts = [u.size for u in self.unknowns]
         return np.repeat(np.array(list(values), dtype=np.float64), counts)
+
+
+def _networks(study: Study) -> dict[str, tuple[int, ...]]:
+    """The names of the unknown networks, and their widths."""
+    materials = (experiment.material for experiment in study.experiments)
+    laws = (law for m in materials for law in (m.diffusivity, m.conductivity, m.heat_capacity))
+    return {
+        law.weights.name: law.widths
+        for law in laws
+        if isinstance(law, Network) and isinstance(law.weights, Unknown)
+    }

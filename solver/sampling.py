@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from solver.curves import Curve, Partials, as_curve, resolve, slots
+from solver.curves import Curve, Partials, as_curve
 from solver.errors import Place
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.pieces import Layout, layout
+from solver.scales import expected_temperatures, filled
 
 INITIAL: Place = ("bar", "initial")
 DIFFUSIVITY: Place = ("material", "diffusivity")
@@ -28,7 +29,6 @@ CONDUCTIVITY: Place = ("material", "conductivity")
 HEAT_CAPACITY: Place = ("material", "heat_capacity")
 RATE: Place = ("material", "exchange", "rate")
 AMBIENT: Place = ("material", "exchange", "ambient")
-WILD = 1e100  # beyond it a temperature is none to lay out laws for
 
 
 class Sampling(Protocol):
@@ -152,7 +152,7 @@ class Sample:
 def samples_of(experiment: Experiment, widening: int = 0) -> list[Sample]:
     """Every curve of an experiment; laws of the temperature over a range `widening` times wider."""
     plain = plain_samples(experiment)
-    return [plain[0], *law_samples(experiment, plain, widening), *plain[1:]]
+    return [plain[0], *law_samples(experiment, widening), *plain[1:]]
 
 
 def plain_samples(experiment: Experiment) -> list[Sample]:
@@ -174,7 +174,7 @@ def plain_samples(experiment: Experiment) -> list[Sample]:
     return found
 
 
-def law_samples(experiment: Experiment, plain: list[Sample], widening: int = 0) -> Iterator[Sample]:
+def law_samples(experiment: Experiment, widening: int = 0) -> Iterator[Sample]:
     """The laws that conduct and store."""
     grid = experiment.grid
     of_place: dict[Place, Sampling] = {
@@ -182,14 +182,15 @@ def law_samples(experiment: Experiment, plain: list[Sample], widening: int = 0) 
         HEAT_CAPACITY: OfVolumes(grid.x, grid.faces),
         DIFFUSIVITY: OfCells(grid.x) if experiment.material.divergence else AtPoints(grid.x),
     }
-    expected: tuple[float, float] | None = None
+    expected = (0.0, 1.0)
+    if changes_with_temperature(experiment):
+        expected = expected_temperatures([experiment])
     for place, law in laws_of(experiment):
-        if not of_temperature(law):
-            yield Sample(place, law, of_place[place])
-            continue
-        expected = expected or expected_temperatures(experiment, plain)
-        laid = layout(law, *_wider(*expected, widening))
-        yield Sample(place, law, OverTemperatures(laid, expected))
+        sampling = of_place[place]
+        if of_temperature(law):
+            laid = layout(law, *wider(*expected, widening))
+            sampling = OverTemperatures(laid, expected)
+        yield Sample(place, filled(law, str(place[-1]), (experiment,)), sampling)
 
 
 def laws_of(experiment: Experiment) -> Iterator[tuple[Place, Curve]]:
@@ -212,27 +213,7 @@ def changes_with_temperature(experiment: Experiment) -> bool:
     return any(of_temperature(law) for _, law in laws_of(experiment))
 
 
-def expected_temperatures(experiment: Experiment, plain: list[Sample]) -> tuple[float, float]:
-    """The range of the temperatures given, read or around; unknowns at their start values."""
-    places = {INITIAL, AMBIENT}
-    places |= {(s, e.drive) for s, e in experiment.ends.items() if e.pinned or e.exchanges}
-    with np.errstate(all="ignore"):
-        found = [np.ravel(_at_start(s)) for s in plain if s.place in places]
-    found += [s.temperatures[s.present] for s in experiment.sensors if s.temperatures is not None]
-    every = np.concatenate(found)
-    every = every[np.abs(every) <= WILD]
-    low, high = float(every.min(initial=np.inf)), float(every.max(initial=-np.inf))
-    if not low < high:
-        low, high = (low - 0.5, high + 0.5) if low == high else (0.0, 1.0)
-    return low, high
-
-
-def _at_start(sample: Sample) -> Array:
-    starts = {slot.unknown.name: slot.unknown.start for slot in slots(sample.curve)}
-    return np.asarray(sample.sampling.value(resolve(sample.curve, starts)))
-
-
-def _wider(low: float, high: float, widening: int) -> tuple[float, float]:
+def wider(low: float, high: float, widening: int = 0) -> tuple[float, float]:
     """The range with a quarter of it on either side, each widening four times as much."""
     margin = (high - low) * (0.5 * 4.0**widening - 0.25)
     return low - margin, high + margin

@@ -6,7 +6,7 @@ over its typical size, so that a document converges as it stands, whatever its u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,18 +42,24 @@ class Iteration:
 
 @dataclass(frozen=True)
 class Search:
-    """Where a search ended, why (a key of `STATUSES`), and the way there."""
+    """Where a search ended, why (a key of `STATUSES`), and the way there.
+
+    rivals: the ends of searches from other starts, of which this is the best.
+    """
 
     theta: Array
     status: str
     method: str
     history: tuple[Iteration, ...]
+    rivals: tuple[Search, ...] = ()
 
 
 ARRIVED = ("converged", "drifting")  # at the end of which the readings are fitted
+LATELY = 5  # accepted steps
+DRIFT, DRIFT_GAIN = 2.0, 1e-6  # moved so far lately for so little of J
 
 Report = Callable[[Iteration], None]
-Method = Callable[[Objective, Array, int, Report], Search]  # from a start theta, in so many steps
+Method = Callable[[Objective, Array, int | None, Report], Search]  # from theta, in so many steps
 
 
 class Scaling:
@@ -84,3 +90,29 @@ class Scaling:
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
         return np.where(self.logarithmic, theta, self._size)
+
+
+def gained_lately(history: Sequence[Iteration]) -> float:
+    """By how much the last accepted steps have reduced J."""
+    if len(history) <= LATELY:
+        return np.inf
+    return history[-1 - LATELY].objective - history[-1].objective
+
+
+def drifting(
+    history: Sequence[Iteration], scaling: Scaling, method: str, readings: int
+) -> Search | None:
+    """The end of a search that runs away: a variable went far lately, for next to nothing of J.
+
+    It ends at the first point on the way that fits as well as the last, but for one reading's
+    noise. None where the search does not run away.
+    """
+    last = history[-1]
+    if not gained_lately(history) <= DRIFT_GAIN * last.objective:
+        return None
+    z, before = scaling.to_z(last.theta), scaling.to_z(history[-1 - LATELY].theta)
+    if not np.max(np.abs(z - before)) >= DRIFT:
+        return None
+    enough = (1.0 + 1.0 / readings) * last.objective
+    first = next(k for k, step in enumerate(history) if step.objective <= enough)
+    return Search(history[first].theta, "drifting", method, tuple(history[: first + 1]))

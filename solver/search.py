@@ -6,6 +6,8 @@ answer. To add a method: a function from a start to a `Search`, and a line in `M
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,22 +15,27 @@ import numpy as np
 from solver.errors import InvalidExperiment, Problem, TrialError
 from solver.kernels import Array
 from solver.least_squares import levenberg_marquardt
+from solver.network import initial_weights
 from solver.objective import Objective
 from solver.quasi_newton import lbfgsb
 from solver.scaling import Iteration, Method, Report, Scaling, Search
+from solver.trust_region import trust_region
 
 FEW = 30  # unknowns up to which the exact Jacobian pays
 MOST_COLUMNS = 2_000  # up to which it is made where curves are to be smoothed, which need it
 SPREAD = 1.0  # standard deviation of further starts, in sizes or in the logarithm, without bounds
 
 
-def automatic(objective: Objective, start: Array, max_iterations: int, report: Report) -> Search:
-    """Levenberg-Marquardt for few unknowns, L-BFGS-B for many.
+def automatic(
+    objective: Objective, start: Array, max_iterations: int | None, report: Report
+) -> Search:
+    """Levenberg-Marquardt for few unknowns, L-BFGS-B for many and for networks.
 
     Where Levenberg-Marquardt is stopped by points at which the model has no answer, L-BFGS-B goes
     another way from the same start, and Levenberg-Marquardt finishes what it found.
     """
-    if start.size > (MOST_COLUMNS if objective.knots else FEW):
+    few = MOST_COLUMNS if objective.knots else FEW
+    if start.size > few or objective.parameters.networks:
         return lbfgsb(objective, start, max_iterations, report)
     way: list[Iteration] = []
 
@@ -50,7 +57,7 @@ def further_starts(objective: Objective, count: int) -> list[Array]:
     """`count` more points to start from, the same in every run.
 
     Drawn evenly between finite bounds, else about the start values; in the logarithm where the
-    search runs in it. A curve is moved as a whole.
+    search runs in it. A curve is moved as a whole, a network gets new weights.
     """
     rng, p, scaling = np.random.default_rng(count), objective.parameters, Scaling(objective)
     z, lower, upper = scaling.to_z(p.start), scaling.lower, scaling.upper
@@ -62,27 +69,54 @@ def further_starts(objective: Objective, count: int) -> list[Array]:
             shift[where] = shift[where.start]
         with np.errstate(invalid="ignore"):
             moved = np.where(within, lower + share * (upper - lower), z + shift)
-        points.append(scaling.to_theta(np.clip(moved, lower, upper)))
+        theta = scaling.to_theta(np.clip(moved, lower, upper))
+        for name, widths in p.networks.items():
+            theta[p.where[name]] = initial_weights(widths, int(rng.integers(2**31)))
+        points.append(theta)
     return points
 
 
-def search(objective: Objective, start: Array, report: Report) -> Search:
-    """The best of the searches that `fit` asks for, the first of them from `start`."""
+def search(objective: Objective, start: Array, report: Report, starts: int | None = None) -> Search:
+    """The best of the searches from as many `starts` as `fit` asks for, the first from `start`.
+
+    The others run beside it in threads, each with an objective of its own, and report when they are
+    done, in the order of their starts; so the outcome does not depend on their number.
+    """
     fit = objective.study.fit
-    method = METHODS[fit.method]
-    found = [method(objective, start, fit.max_iterations, report)]
-    for point in further_starts(objective, fit.starts - 1):
-        try:
-            found.append(method(objective, point, fit.max_iterations, report))
-        except TrialError:  # this start has no answer; others may
-            continue
-    return min(found, key=lambda end: (end.status != "converged", end.history[-1].objective))
+    method, further = METHODS[fit.method], further_starts(objective, (starts or fit.starts) - 1)
+    with ThreadPoolExecutor(max(1, cores() - 1)) as pool:
+        others = [pool.submit(_search_apart, method, objective, point) for point in further]
+        found = [method(objective, start, fit.max_iterations, report)]
+        for other in others:
+            end = other.result()
+            if end is not None:
+                found.append(end)
+                for step in end.history:
+                    report(step)
+    best = min(found, key=lambda end: (end.status != "converged", end.history[-1].objective))
+    return replace(best, rivals=tuple(end for end in found if end is not best))
+
+
+def _search_apart(method: Method, objective: Objective, start: Array) -> Search | None:
+    """A search with its own buffers; None where its start has no answer."""
+    own = Objective(objective.study, valid=True, pulse=objective.pulse)
+    own.smooth(objective.smoothing_weights)
+    try:
+        return method(own, start, objective.study.fit.max_iterations, lambda step: None)
+    except TrialError:
+        return None
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 METHODS: dict[str, Method] = {
     "auto": automatic,
     "levenberg-marquardt": levenberg_marquardt,
     "l-bfgs-b": lbfgsb,
+    "trust-region": trust_region,
 }
 
 

@@ -20,6 +20,7 @@ from solver.experiment import Experiment, Fit, Material, Sensor, Study, sigma_gi
 from solver.grid import ON_STEP, TOWARDS, Grading
 from solver.integrators import TABLEAUX
 from solver.losses import LOSSES
+from solver.network import Network
 from solver.sampling import samples_of
 
 FORMS = ("nondivergence", "divergence")
@@ -90,7 +91,7 @@ def validate_for_fit(study: Study) -> None:
         detail = "a prior is weighed against the noise of the readings: give the sensors a sigma"
         raise InvalidExperiment(Problem(("fit", "prior"), "missing_sigma", detail))
     named = {unknown.name: unknown for _, unknown in study.unknowns}
-    held = {name for name in study.fit.prior} | set(_tables(study))
+    held = {name for name in study.fit.prior} | set(_curves(study))
     count = sum(u.size for name, u in named.items() if name not in held)
     readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
     if readings < count:
@@ -149,7 +150,7 @@ def _material(material: Material) -> Iterator[Problem]:
 
 def _fit(fit: Fit) -> Iterator[Problem]:
     yield from _one_of(("fit", "loss"), fit.loss, tuple(LOSSES))
-    if fit.max_iterations < 1:
+    if fit.max_iterations is not None and fit.max_iterations < 1:
         yield Problem(("fit", "max_iterations"), "too_small", "at least 1 iteration")
     if not 1 <= fit.starts <= MOST_STARTS:
         yield Problem(("fit", "starts"), "out_of_range", f"1 to {MOST_STARTS} starts")
@@ -172,7 +173,7 @@ def _fit(fit: Fit) -> Iterator[Problem]:
 
 def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
     """Whether what `fit` says of unknowns is said of unknowns that there are."""
-    names, curves = [unknown.name for _, unknown in study.unknowns], _tables(study)
+    names, curves = [unknown.name for _, unknown in study.unknowns], _curves(study)
     for key, known, kind in (("prior", names, "unknown"), ("smoothing", curves, "unknown curve")):
         for name in getattr(study.fit, key):
             if name not in known:
@@ -180,10 +181,11 @@ def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
                 yield Problem(("fit", key, name), "unknown_parameter", detail)
 
 
-def _tables(study: Study) -> list[str]:
-    """The names of the unknown curves that stand in tables."""
-    samples = (s for e in study.experiments for s in samples_of(draft(e)))
-    values = [s.curve.values for s in samples if isinstance(s.curve, Table)]
+def _curves(study: Study) -> list[str]:
+    """The names of the unknown curves that are held smooth: tables and networks."""
+    curves = [s.curve for e in study.experiments for s in samples_of(draft(e))]
+    values = [curve.values for curve in curves if isinstance(curve, Table)]
+    values += [curve.weights for curve in curves if isinstance(curve, Network)]
     return list(dict.fromkeys(v.name for v in values if isinstance(v, Unknown)))
 
 

@@ -2,25 +2,33 @@ r"""The semi-discrete bar, written a second time: one dense row for every node.
 
 In the lecture's form the rows are three-point formulas with ghost nodes beyond the ends, in
 divergence form they are what a node's volume gains and loses. Layers are overlaps, counted one by
-one.
+one. Matter that changes with its temperature has no such rows, see `tests.dense_newton`; its laws
+stand here, at complex temperatures: a formula as it is, a table by its slope, written out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solver import BOUNDARIES, Experiment, Layers, Unknown
+from solver import BOUNDARIES, Experiment, Layers, Table, Unknown
 from solver.curves import resolve
 
 Array = NDArray[Any]
 Values = Mapping[str, Any]
 Terms = list[tuple[Array, Any]]
+
+# How heat capacities are integrated over [-1, 1]: in parts, each by a Gauss rule.
+PARTS = 4
+NODES, SHARES = np.polynomial.legendre.leggauss(16)
+GAUSS = (np.add.outer(2 * np.arange(PARTS) + 1, NODES) / PARTS - 1).ravel()
+WEIGHTS = np.tile(SHARES, PARTS) / PARTS
+COMPLEX_STEP = 1e-40
 
 
 def curve(part: Any, values: Values, s: Array) -> Array:
@@ -55,12 +63,23 @@ def is_kind(end: Any, kind: str) -> bool:
     return type(end) is BOUNDARIES[kind]
 
 
+def of_temperature(law: Any) -> bool:
+    """Whether a law is of the temperature, not of the place."""
+    return getattr(law, "of", "x") == "u"
+
+
+def changes(e: Experiment) -> bool:
+    """Whether the matter changes with its temperature."""
+    return any(of_temperature(part) for part in vars(e.material).values())
+
+
 def rows(e: Experiment, values: Values) -> tuple[Array, Terms]:
     """K, and everything that heats: how much it adds to each slope, and its history.
 
-    C is 1 where the matter is described by its diffusivity.
+    C is 1 where the matter is described by its diffusivity. Its laws are of the place.
     """
     x, matter = e.grid.x, e.material
+    assert not changes(e)
     if matter.conductivity is None and matter.form != "divergence":
         C = np.ones(x.size)
         K, unit = _three_point_rows(at_nodes(matter.diffusivity, values, x), x)
@@ -178,3 +197,105 @@ def _layers(law: Any, values: Values) -> list[tuple[float, float, Any]] | None:
 
 def _overlap(a: float, b: float, low: float, high: float) -> float:
     return max(0.0, min(b, high) - max(a, low))
+
+
+# --- matter that changes with its temperature ----------------------------------------------------
+
+
+class Law(NamedTuple):
+    """A function of temperature: at complex ones, its slope at real ones, where it has kinks."""
+
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    kinks: Array
+
+
+def law_of_temperature(part: Any, values: Values) -> Law:
+    """The law of temperature `part`."""
+    found = resolve(part, values)
+    if isinstance(found, Table):
+        return _table(found)
+    real = resolve(part, {name: np.real(value) for name, value in values.items()})
+
+    def slope(u: Array) -> Array:
+        return np.imag(real.value(u + 1j * COMPLEX_STEP)) / COMPLEX_STEP
+
+    return Law(found.value, slope, np.zeros(0))
+
+
+def _table(table: Table) -> Law:
+    """A table in each of its intervals, by how far p into it; constant beyond.
+
+    A temperature on a point belongs to the interval on its right.
+    """
+    x, v = table.points, np.asarray(table.values)
+    cubic = table.interpolation == "monotone-cubic"
+    d = _slopes(x, v) if cubic else np.zeros(v.size)
+
+    def places(u: Array) -> tuple[Array, Array, Array]:
+        k = np.clip(np.searchsorted(x, u, side="right") - 1, 0, x.size - 2)
+        h = x[k + 1] - x[k]
+        return k, (np.clip(u, x[0], x[-1]) - x[k]) / h, h
+
+    def value(u: Array) -> Array:
+        if np.iscomplexobj(u):
+            return value(u.real) + slope(u.real) * (1j * u.imag)
+        k, p, h = places(u)
+        if not cubic:
+            return (1 - p) * v[k] + p * v[k + 1]
+        chord = (1 - p) ** 2 * (1 + 2 * p) * v[k] + p**2 * (3 - 2 * p) * v[k + 1]
+        return chord + h * p * (1 - p) ** 2 * d[k] - h * p**2 * (1 - p) * d[k + 1]
+
+    def slope(u: Array) -> Array:
+        k, p, h = places(u)
+        inside = (u >= x[0]) & (u < x[-1])
+        secant = (v[k + 1] - v[k]) / h
+        if not cubic:
+            return inside * secant
+        left, right = (1 - p) * (1 - 3 * p) * d[k], p * (3 * p - 2) * d[k + 1]
+        return inside * (6 * p * (1 - p) * secant + left + right)
+
+    return Law(value, slope, x)
+
+
+def _slopes(x: Array, v: Array) -> Array:
+    """A monotone cubic's slopes at its points: weighted harmonic means of the secants beside."""
+    h = [x[k + 1] - x[k] for k in range(x.size - 1)]
+    s = [(v[k + 1] - v[k]) / h[k] for k in range(x.size - 1)]
+    if len(s) == 1:
+        return np.array([s[0], s[0]])
+    found = [_end_slope(h[0], h[1], s[0], s[1])]
+    for k in range(1, len(s)):
+        if s[k - 1].real * s[k].real <= 0:
+            found.append(0 * s[k])
+        else:
+            before, after = 2 * h[k] + h[k - 1], h[k] + 2 * h[k - 1]
+            found.append((before + after) / (before / s[k - 1] + after / s[k]))
+    return np.array([*found, _end_slope(h[-1], h[-2], s[-1], s[-2])])
+
+
+def _end_slope(near: float, far: float, first: Any, second: Any) -> Any:
+    """The parabola's through the end's three points, as far as the curve stays monotone."""
+    slope = ((2 * near + far) * first - near * second) / (near + far)
+    if slope.real * first.real <= 0:
+        return 0 * first
+    if first.real * second.real < 0 and abs(slope.real) > 3 * abs(first.real):
+        return 3 * first
+    return slope
+
+
+def integral(of: Law, low: Array, high: Array) -> Array:
+    """What `of` sums up to between two temperatures, at every node.
+
+    Along the real line, from kink to kink, and from there to the complex ends.
+    """
+    borders = [-np.inf, *of.kinks, np.inf]
+    total = of.value(high.real) * (high - high.real) - of.value(low.real) * (low - low.real)
+    for below, above in pairwise(borders):
+        a, b = np.clip(low.real, below, above), np.clip(high.real, below, above)
+        if np.any(a != b):
+            half = (b - a) / 2
+            inside = a[:, None] + half[:, None] * (1 + GAUSS)
+            heights = of.value(inside.ravel()).reshape(inside.shape)
+            total = total + half * np.sum(heights * WEIGHTS, axis=1)
+    return total

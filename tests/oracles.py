@@ -2,9 +2,9 @@ r"""The solver, written a second time: dense, slow and obviously right.
 
 Nothing here comes from the solver's assembly, sampling, march, kernels, sensors or penalties: the
 rows are those of `tests.dense_bar`, stages are solved densely, and a reading is one interpolation
-at a time. Only the nodes' positions, the tableaux and the curves' values at a point are taken over.
-Everything accepts complex parameter values, so any derivative follows by complex step, exact to
-round-off.
+at a time. Where matter changes with its temperature the field is that of `tests.dense_newton`. Only
+the nodes' positions, the tableaux and the curves' values at a point are taken over. Everything
+accepts complex parameter values, so any derivative follows by complex step, exact to round-off.
 
 Two statements differ on purpose from the solver's: pinned nodes stay unknowns here, each with its
 own row ``u = g(t)``, and the cotangents have no counterpart at all.
@@ -21,7 +21,8 @@ from scipy.linalg import lu_factor, lu_solve
 
 from solver import TABLEAUX, Experiment, Table, Unknown
 from solver.experiment import Study
-from tests.dense_bar import Array, Values, curve, ends, is_kind, rows
+from tests import dense_newton
+from tests.dense_bar import Array, Values, changes, curve, ends, is_kind, rows
 from tests.verification import complex_step
 
 Weights = Mapping[str, float]  # of the curves that are held smooth, by name
@@ -110,6 +111,8 @@ def field(experiment: Experiment, values: Values) -> Array:
     """Temperatures at all nodes and steps (steps + 1, cells + 1)."""
     e, dt = experiment, experiment.time.end / experiment.time.steps
     tableaux = _tableaux(e)
+    if changes(e):
+        return dense_newton.field(e, values, tableaux)
     t = np.array([[(k + sum(row)) * dt for row in A] for k, A in enumerate(tableaux)])
     K, terms = rows(e, values)
     loads = np.zeros((*t.shape, len(K)))
