@@ -31,6 +31,9 @@ class Estimate(BaseModel):
     interval: Interval | None
     formal_standard_error: Figure = None
     formal_interval: Interval | None = None
+    observed_standard_error: Figure = Field(
+        default=None, description="from the exact curvature of J; null where that tells none"
+    )
     inflation: Figure = Field(default=None, description="of the standard error by correlation")
     discretisation_error: Figure = Field(
         default=None, description="by how much the grid's error moves the estimate"
@@ -217,10 +220,19 @@ class Answer(BaseModel):
 
 
 class GradientAnswer(BaseModel):
-    """J and dJ/d(unknown) at one point."""
+    """J and dJ/d(unknown) at one point, and the second derivatives where they were asked for."""
 
     objective: float
     gradient: Named
+    names: list[str] | None = Field(
+        default=None, description="of the Hessian's rows: every unknown number, q[0] of a curve q"
+    )
+    hessian: list[list[float]] | None = Field(
+        default=None, description="d2J/d(unknown)d(unknown), exact to round-off"
+    )
+    gauss_newton: list[list[float]] | None = Field(
+        default=None, description="2 R^T R: the Hessian without the residuals' own curvature"
+    )
     at: Named
     provenance: Provenance
 

@@ -74,11 +74,15 @@ def calibrate(
 
 @cli.command()
 def gradient(
-    document: DocumentFile, data: DataFile = None, at: Points = None, as_json: AsJson = False
+    document: DocumentFile,
+    data: DataFile = None,
+    at: Points = None,
+    hessian: Annotated[bool, typer.Option("--hessian", help="the second derivatives too")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Misfit and exact gradient at the start values, or at the given ones."""
     task = _task(document, data)
-    _show(_ask(lambda: task.gradient(_at(at))), as_json, tables.gradient)
+    _show(_ask(lambda: task.gradient(_at(at), hessian=hessian)), as_json, tables.gradient)
 
 
 @cli.command()

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, FailFast, Field, Tag, create_model
 
 import solver
-from solver.curves import INTERPOLATIONS, Number, Numbers, Series
+from solver.curves import INTERPOLATIONS, Constant, Number, Numbers, Series
 from solver.kernels import Array
 
 
@@ -188,6 +188,8 @@ def _part_of(cls: type[Any], key: str, name: str, **more: Any) -> type[Part]:
     hints = get_type_hints(cls)
     definitions: dict[str, Any] = {key: (Literal[name], name), **more}
     for f in fields(cls):
+        if f.name in more:
+            continue
         kind = Interpolation if f.name == "interpolation" else KINDS[hints[f.name]]
         definitions[f.name] = (kind, ... if f.default is MISSING else f.default)
     summary = (cls.__doc__ or "").strip()
@@ -197,10 +199,29 @@ def _part_of(cls: type[Any], key: str, name: str, **more: Any) -> type[Part]:
 def _law_part(cls: type[Any], name: str) -> type[Part]:
     places = {f.name for f in fields(cls)} & {"points", "edges"}
     units = {"unit": (Unit, None), "x_unit": (UnitOfPlaces, None)} if places else {}
-    return _part_of(cls, "law", name, of=(Literal["x"], "x"), **units)
+    of = Literal["x", "u"] if "of" in cls.__dataclass_fields__ or cls is Constant else Literal["x"]
+    return _part_of(cls, "law", name, of=(of, "x"), **units)
 
 
-LAW_PARTS = {name: _law_part(cls, name) for name, cls in solver.LAWS.items()}
+class NetworkPart(Part):
+    """A tanh multilayer perceptron, made positive by softplus; its weights are unknown."""
+
+    law: Literal["network"] = "network"
+    of: Literal["x", "u"] = "x"
+    unknown: Name | None = Field(default=None, description="the name of its weights, else known")
+    widths: list[int] = Field(max_length=20, description="of the hidden layers")
+    seed: int = Field(default=0, ge=0, le=2**32, description="of the weights to start from")
+    weights: Floats | None = Field(default=None, description="to start from, instead of seeded")
+    start: float | None = Field(default=None, description="the law's size where the search starts")
+    range: tuple[float, float] | None = Field(
+        default=None, description="of x or u that it is made for; that of the experiment"
+    )
+
+
+OWN_PARTS: dict[str, type[Part]] = {"network": NetworkPart}  # unlike the fields of their dataclass
+LAW_PARTS = {
+    name: OWN_PARTS.get(name) or _law_part(cls, name) for name, cls in solver.LAWS.items()
+}
 BOUNDARY_PARTS = {name: _part_of(cls, "kind", name) for name, cls in solver.BOUNDARIES.items()}
 
 

@@ -16,6 +16,7 @@ import solver
 from app.columns import Reader, with_columns
 from app.curve_schema import (
     TAGGED,
+    NetworkPart,
     Part,
     ProfileFormula,
     ProfileTable,
@@ -40,6 +41,7 @@ from app.strict_json import parse_json
 from solver import InvalidExperiment, Problem
 from solver.curves import Curve, Number
 from solver.errors import Place
+from solver.network import Network, count, initial_weights, unknown_network
 from solver.search import require_method
 
 
@@ -89,9 +91,10 @@ def _fits_within(parts: list[Document]) -> Iterator[Problem]:
             yield Problem(("experiments", index, "fit"), "contradiction", detail)
 
 
-def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve]:
-    if isinstance(part, UnknownNumber | UnknownCurve):
-        yield part
+def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve | NetworkPart]:
+    if isinstance(part, UnknownNumber | UnknownCurve | NetworkPart):
+        if part.unknown is not None:
+            yield part
     elif isinstance(part, list):
         if part and not isinstance(part[0], float):  # a list of plain numbers hides nothing
             for item in part:
@@ -101,7 +104,9 @@ def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve]:
             yield from _unknown_parts(getattr(part, name))
 
 
-def _size(part: UnknownNumber | UnknownCurve) -> int:
+def _size(part: UnknownNumber | UnknownCurve | NetworkPart) -> int:
+    if isinstance(part, NetworkPart):
+        return count(tuple(max(width, 1) for width in part.widths))
     return len(part.start) if isinstance(part, UnknownCurve) else 1
 
 
@@ -174,11 +179,25 @@ class _Builder:
 
 
 def _law(part: Any) -> Any:
+    if isinstance(part, NetworkPart):
+        return _network(part)
     name = getattr(part, "law", None)
     if name is None:
         return None if part is None else _number(part)
     law: Any = solver.LAWS[name]
-    return law(**{f.name: _field(getattr(part, f.name)) for f in fields(law)})
+    found = {f.name: getattr(part, f.name) for f in fields(law)}
+    return law(**{name: _field(value) for name, value in found.items()})
+
+
+def _network(part: NetworkPart) -> Network:
+    widths = tuple(part.widths)
+    weights = None if part.weights is None else tuple(part.weights)
+    if part.unknown is None:
+        weights = weights or initial_weights(widths, part.seed)
+        return Network(np.array(weights), widths, part.of, part.range, part.start)
+    return unknown_network(
+        part.unknown, widths, part.seed, weights, part.of, part.range, part.start
+    )
 
 
 def _field(part: Any) -> Any:

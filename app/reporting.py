@@ -191,6 +191,7 @@ def _estimate(c: Calibration, unknown: solver.Unknown) -> Estimate | answers.Cur
         interval=_interval(u.intervals[j]),
         formal_standard_error=u.formal_errors[j],
         formal_interval=_interval(u.formal_intervals[j]),
+        observed_standard_error=u.observed_errors[j],
         inflation=u.inflation[j],
         discretisation_error=c.discretisation.estimates[j],
         reason=u.reasons[j],

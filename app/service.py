@@ -52,12 +52,16 @@ class Task:
         """A calibration as it is sent."""
         return reporting.answer_of(found, self._provenance(found.study))
 
-    def gradient(self, at: At) -> answers.GradientAnswer:
-        """J and its gradient."""
-        found = slope(self.study, at, pulse=self.pulse)
+    def gradient(self, at: At, *, hessian: bool = False) -> answers.GradientAnswer:
+        """J and its gradient, with `hessian` its second derivatives too."""
+        found = slope(self.study, at, hessian=hessian, pulse=self.pulse)
+        H, gauss_newton = found.hessian, found.gauss_newton
         return answers.GradientAnswer(
             objective=found.objective,
             gradient=found.gradient,
+            names=list(found.labels) if hessian else None,
+            hessian=None if H is None else H.tolist(),
+            gauss_newton=None if gauss_newton is None else gauss_newton.tolist(),
             at=self._point(at),
             provenance=self._provenance(found.study),
         )

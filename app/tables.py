@@ -18,6 +18,7 @@ from app.answers import (
 
 MOST_ROWS = 40
 CURVE_ROWS = 12
+MOST_COLUMNS = 6  # of a matrix
 
 
 def calibration(console: Console, answer: Answer) -> None:
@@ -54,6 +55,9 @@ def gradient(console: Console, answer: GradientAnswer) -> None:
         else:
             table.add_row(name, f"{at:.8g}", f"{slope:.12g}")
     console.print(table)
+    for title, rows in (("Hessian", answer.hessian), ("Gauss-Newton", answer.gauss_newton)):
+        if rows is not None and answer.names is not None:
+            console.print(_matrix(title, answer.names, rows))
     console.print(f"J = {answer.objective:.12g}")
 
 
@@ -119,6 +123,16 @@ def _curve(name: str, e: CurveEstimate) -> Table:
             f"held smooth with weight {s.weight:.3g} by differences of order {s.order} "
             f"({s.chosen_by}; {parameters} effective parameters)"
         )
+    return table
+
+
+def _matrix(title: str, names: list[str], rows: list[list[float]]) -> Table | str:
+    """A matrix of second derivatives, where a terminal is wide enough for it."""
+    if len(names) > MOST_COLUMNS:
+        return f"{title}: {len(names)} x {len(names)}, --json prints it"
+    table = _table(title, *names)
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(name, *(f"{value:.6g}" for value in row))
     return table
 
 

@@ -67,7 +67,7 @@ class Implicit:
     >>> root = Implicit(lambda x, y: x**3 - (y**3 + y)).solve(1.0, start=1.0)
     >>> root.y, root.pull(1.0)  # y(1), and dy/dx = 3 x^2 / (3 y^2 + 1)
 
-    All methods raise InvalidEquation for wrong shapes and for an F that is not analytic.
+    Wrong shapes, and an F that is not analytic where it must be, raise InvalidEquation.
     """
 
     F: Function
@@ -114,7 +114,6 @@ class Implicit:
         x, residuals = _vector(x, "x", real=True), list[float]()
         if not -np.inf < low < high < np.inf:
             raise InvalidEquation(f"a bracket has two ends in order, not {low} and {high}")
-        self._demand_analytic(x, np.array(0.5 * (low + high)))
 
         def F(y: float) -> float:
             value = float(self._value(x, np.array(y))[0])
@@ -252,7 +251,7 @@ class Root:
 
 
 def _vector(value: ArrayLike, name: str, *, real: bool = False) -> Array:
-    array = np.array(value)
+    array = np.asarray(value)
     if array.ndim > 1 or array.size == 0 or (real and np.iscomplexobj(array)):
         kind = "real number or vector" if real else "number or vector"
         raise InvalidEquation(f"{name} must be a {kind}, not {array.dtype} of shape {array.shape}")

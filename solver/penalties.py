@@ -1,7 +1,7 @@
 r"""What is held against theta besides the data: priors on numbers, smoothness of curves.
 
-These are sums of squares of residuals, most of them linear in phi(theta), ``p = B phi(theta) - t``,
-with phi = log for an unknown searched in the logarithm where a curve is smoothed, else theta itself:
+These are sums of squares of residuals, most of them linear in phi(theta), ``p = B phi(theta) - t``;
+phi = log for an unknown searched in the logarithm where a curve is smoothed, else theta itself:
 
     prior       (theta_j - mean) / sd,
     smoothing   sqrt(weight) times the differences of neighbouring values, see `solver.smoothing`;

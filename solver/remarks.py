@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import chdtr, chdtrc
 
 from solver.correlation import describe
+from solver.curvature import bent
 from solver.experiment import Study, sigma_given
 from solver.kernels import Array
 from solver.march import Pulse
@@ -22,6 +23,7 @@ from solver.uncertainty import Uncertainty
 
 UNLIKELY = 1e-6  # probability of J below which it contradicts sigma
 ROUND_OFF = 1e-12  # of the readings, below which residuals are no noise
+MOST_NAMED = 4  # unknowns, in a sentence
 FOURIER = (1e-6, 1e6)  # a run outside is over before, or long after, heat crosses the bar
 
 
@@ -123,6 +125,7 @@ def remarks(
         *_units(fourier),
         *_noise(objective, terms["data"], uncertainty),
         *discrepancy.said,
+        *_curvature(objective, uncertainty),
         *_grid(objective, uncertainty, discretisation),
     )
 
@@ -148,6 +151,23 @@ def _noise(objective: Objective, J: float, uncertainty: Uncertainty) -> Iterator
         )
     elif chdtr(freedom, J) < UNLIKELY:
         yield f"The residuals are only {ratio:.2g} times sigma: is it too large?"
+
+
+def _curvature(objective: Objective, uncertainty: Uncertainty) -> Iterator[str]:
+    if _exact(objective, uncertainty):
+        return
+    ratio = bent(uncertainty.observed_errors, uncertainty.standard_errors)
+    worst = np.argsort(-np.abs(np.log(ratio)), kind="stable")[: np.count_nonzero(ratio != 1.0)]
+    if not worst.size:
+        return
+    labels, said = objective.parameters.labels, worst[:MOST_NAMED]
+    names, ratios = [labels[j] for j in said], [f"{ratio[j]:.2g}" for j in said]
+    more = f" and {worst.size - MOST_NAMED} more" if worst.size > MOST_NAMED else ""
+    yield (
+        "The model bends noticeably over the width of the intervals, so they are approximate for "
+        f"{', '.join(names)}{more}: the exact curvature of J would make the errors "
+        f"{', '.join(ratios)} times as large."
+    )
 
 
 def _grid(

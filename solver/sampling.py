@@ -48,6 +48,9 @@ class Sampling(Protocol):
     def partials(self, curve: Any) -> Partials:
         """Their derivatives by the curve's Numbers."""
 
+    def at_points(self, value_bar: Array) -> Array:
+        """The cotangent of the curve at `points`, from that of the values made of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class AtPoints:
@@ -65,6 +68,9 @@ class AtPoints:
     def partials(self, curve: Any) -> Partials:
         partials: Partials = curve.partials(self.points)
         return partials
+
+    def at_points(self, value_bar: Array) -> Array:
+        return value_bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +93,9 @@ class OfCells:
             means: Partials = curve.cell_partials(self.points)
             return means
         return {name: _neighbours_mean(p) for name, p in curve.partials(self.points).items()}
+
+    def at_points(self, value_bar: Array) -> Array:
+        return np.asarray(0.5 * (np.append(value_bar, 0.0) + np.append(0.0, value_bar)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +121,9 @@ class OfVolumes:
         partials: Partials = curve.partials(self.points)
         return partials
 
+    def at_points(self, value_bar: Array) -> Array:
+        return value_bar
+
 
 @dataclass(frozen=True, eq=False)
 class OverTemperatures:
@@ -134,6 +146,9 @@ class OverTemperatures:
     def partials(self, curve: Any) -> Partials:
         partials: Partials = curve.partials(self.points)
         return partials
+
+    def at_points(self, value_bar: Array) -> Array:
+        return value_bar
 
 
 def _neighbours_mean(rows: Any) -> Any:

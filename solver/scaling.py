@@ -99,6 +99,14 @@ def gained_lately(history: Sequence[Iteration]) -> float:
     return history[-1 - LATELY].objective - history[-1].objective
 
 
+def goes_far(history: Sequence[Iteration], scaling: Scaling) -> bool:
+    """Whether a variable has gone far in these steps."""
+    if len(history) <= LATELY:
+        return False
+    z, before = scaling.to_z(history[-1].theta), scaling.to_z(history[-1 - LATELY].theta)
+    return bool(np.max(np.abs(z - before)) >= DRIFT)
+
+
 def drifting(
     history: Sequence[Iteration], scaling: Scaling, method: str, readings: int
 ) -> Search | None:
@@ -108,10 +116,7 @@ def drifting(
     noise. None where the search does not run away.
     """
     last = history[-1]
-    if not gained_lately(history) <= DRIFT_GAIN * last.objective:
-        return None
-    z, before = scaling.to_z(last.theta), scaling.to_z(history[-1 - LATELY].theta)
-    if not np.max(np.abs(z - before)) >= DRIFT:
+    if gained_lately(history) > DRIFT_GAIN * last.objective or not goes_far(history, scaling):
         return None
     enough = (1.0 + 1.0 / readings) * last.objective
     first = next(k for k, step in enumerate(history) if step.objective <= enough)

@@ -8,7 +8,7 @@ many points, hold an `Objective`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from solver.validation import validate, validate_for_data
 
 Values = Mapping[str, float | Sequence[float]]
 Named = dict[str, float | list[float]]
+
+MOST_HESSIAN = 200  # unknowns up to which the whole Hessian is made
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +51,18 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Slope:
-    """J and its gradient by name, of the study on the grid that was used."""
+    """J and its gradient by name, of the study on the grid that was used.
+
+    Where they are asked for: the Hessian (p, p) of J, Gauss-Newton's ``2 R^T R`` (p, p), and labels
+    (p,) for their rows, one for every component of theta.
+    """
 
     study: Study
     objective: float
     gradient: Named
+    labels: tuple[str, ...] = ()
+    hessian: Array | None = None
+    gauss_newton: Array | None = None
 
 
 def starts(study: Study) -> Named:
@@ -130,12 +139,44 @@ def simulate_field(
     return Field(experiment, grid.x, grid.t, y.reshape(grid.t.size, grid.x.size))
 
 
-def slope(study: Study, at: Values | None = None, *, pulse: Pulse = no_pulse) -> Slope:
-    """The misfit J and its gradient by name, by one forward and one adjoint march."""
+def slope(
+    study: Study, at: Values | None = None, *, hessian: bool = False, pulse: Pulse = no_pulse
+) -> Slope:
+    """The misfit J and its gradient by name, by one forward and one adjoint march.
+
+    With `hessian` the second derivatives too, by as many complex adjoint marches as there are
+    unknowns, and what Gauss-Newton makes of them, by tangent marches.
+    """
     validate_for_data(study)
+    if hessian:
+        _require_few(study)
     study, parameters, theta = _settled(study, at, pulse)
-    J, gradient = Objective(study, pulse=pulse).value_and_gradient(theta)
-    return Slope(study, J, parameters.named(gradient))
+    objective = Objective(study, pulse=pulse)
+    J, gradient = objective.value_and_gradient(theta)
+    found = Slope(study, J, parameters.named(gradient))
+    if not hessian:
+        return found
+    R = objective.residuals_and_jacobian(theta)[1]
+    H = objective.hessian(theta)
+    return replace(found, labels=parameters.labels, hessian=H, gauss_newton=2.0 * R.T @ R)
+
+
+def hessian(study: Study, at: Values | None = None) -> tuple[Array, Array]:
+    """The Hessian of J, exact to round-off, and Gauss-Newton's ``2 R^T R``; both (p, p).
+
+    Their difference is what the residuals' own curvature adds. Rows are `Parameters.labels`.
+    """
+    found = slope(study, at, hessian=True)
+    assert found.hessian is not None
+    assert found.gauss_newton is not None
+    return found.hessian, found.gauss_newton
+
+
+def _require_few(study: Study) -> None:
+    size = Parameters.of(study).size
+    if size > MOST_HESSIAN:
+        detail = f"a Hessian of {size} unknowns is beyond the limit of {MOST_HESSIAN}"
+        raise InvalidExperiment(Problem(("hessian",), "too_many_unknowns", detail))
 
 
 def value_and_gradient(

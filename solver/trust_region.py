@@ -35,7 +35,7 @@ import numpy as np
 from solver.errors import TrialError
 from solver.kernels import Array
 from solver.objective import Objective
-from solver.scaling import Iteration, Report, Scaling, Search, drifting, gained_lately
+from solver.scaling import Iteration, Report, Scaling, Search, drifting, gained_lately, goes_far
 
 NAME = "trust-region"
 ITERATIONS = 200  # where the user does not say
@@ -78,7 +78,8 @@ def trust_region(
         if drifted := drifting(history, scaling, NAME, objective.data.size):
             return drifted
         share = here.J / objective.data.size  # of one reading
-        if gained_lately(history) <= RESTING * share and model.newton.promised <= share:
+        rests = gained_lately(history) <= RESTING * share and not goes_far(history, scaling)
+        if rests and model.newton.promised <= share:
             break  # at a kink of the model, where J is not stationary
         if trial.small or reduced <= REDUCTION_TOLERANCE * here.J:
             status = model.verdict()

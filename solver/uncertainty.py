@@ -24,6 +24,7 @@ from scipy.special import ndtri, stdtrit
 
 from solver.advice import Sensitivity, advise
 from solver.correlation import Fault, Linearisation, Widening, faulty_sensor, widen
+from solver.curvature import observed_errors
 from solver.experiment import sigma_given
 from solver.kernels import Array
 from solver.objective import Objective
@@ -55,7 +56,8 @@ class Uncertainty:
     """Standard errors (p,), intervals (p, 2) and covariance (p, p); NaN where there is none.
 
     formal_errors and formal_intervals: those of independent residuals; inflation: how much wider
-    the others are. quantile (p,): Student's t for the degrees of freedom that are left.
+    the others are. observed_errors: as wide, from the exact Hessian (`solver.curvature`).
+    quantile (p,): Student's t for the degrees of freedom that are left.
     reasons: for each component why it has no interval, or None. sigma: the standard deviation of a
     reading estimated from the residuals, or None where it was given. widening and fault: what the
     residuals' correlation does, and a sensor that the others contradict. fit: the linearisation
@@ -68,6 +70,7 @@ class Uncertainty:
     correlation: Array
     formal_errors: Array
     formal_intervals: Array
+    observed_errors: Array
     inflation: Array
     quantile: Array
     reasons: tuple[str | None, ...]
@@ -116,6 +119,7 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
     inflation[~held], quantile[~held] = wide.inflation, _quantile(wide.degrees_of_freedom)
     intervals = _intervals(theta, errors, quantile, p.logarithmic)
     formal, plain = errors / inflation, _quantile(np.full(theta.size, fit.freedom))
+    observed = observed_errors(objective, theta, ~held, s2, inflation)
     endless = ~missing & ~np.isfinite(intervals).all(axis=1)
     # With s = 0, of data that the model meets to the last bit, the correlation is the formal one.
     shape = covariance if s2 != 0.0 else _embedded(root @ root.T, ~held, missing)
@@ -127,6 +131,7 @@ def quantify(objective: Objective, theta: Array, *, arrived: bool = True) -> Unc
         correlation=shape / np.outer(spread, spread),
         formal_errors=formal,
         formal_intervals=_intervals(theta, formal, plain, p.logarithmic),
+        observed_errors=np.where(missing, np.nan, observed),
         inflation=inflation,
         quantile=quantile,
         reasons=tuple(TOO_WIDE if endless[j] else reason for j, reason in enumerate(reasons)),

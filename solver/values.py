@@ -53,6 +53,12 @@ class _Open:
         }
         return resolve(self.sample.curve, values)
 
+    def columns(self, theta: Array) -> Iterator[tuple[slice, Any]]:
+        """For every unknown: its components of theta, and d curve / d them."""
+        partials = self.sample.sampling.partials(self.at(theta))
+        for slot, where in self.slots:
+            yield where, column(partials[slot.field], slot)
+
 
 class CurveValues:
     """The map theta -> values for the curves `samples`; what does not depend on theta is kept."""
@@ -110,16 +116,22 @@ class CurveValues:
     def dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
         """Derivatives (q, points) of the curves along `directions` (q, p)."""
         return {
-            place: sum(_product(matrix, directions[:, where]) for where, matrix in columns)
-            for place, columns in self._columns(theta)
+            place: sum(_product(matrix, directions[:, w]) for w, matrix in part.columns(theta))
+            for place, part in self._open.items()
         }
 
     def bar(self, theta: Array, values_bar: Values) -> Array:
         """The cotangent of theta (p,) from those of the curves."""
         dtype = np.result_type(theta, *values_bar.values(), np.float64)
         theta_bar = np.zeros(self.felt.size, dtype)
-        for place, columns in self._columns(theta):
-            for where, matrix in columns:
+        for place, part in self._open.items():
+            curve, sampling = part.at(theta), part.sample.sampling
+            if hasattr(curve, "pull"):
+                (_, where), *_ = part.slots
+                at_points = sampling.at_points(values_bar[place])
+                theta_bar[where] += curve.pull(sampling.points, at_points)
+                continue
+            for where, matrix in part.columns(theta):
                 theta_bar[where] += matrix.T @ values_bar[place]
         return theta_bar
 
@@ -127,13 +139,6 @@ class CurveValues:
         """A cotangent of nothing, for the curves that hold unknowns."""
         sizes = {place: part.sample.sampling.size for place, part in self._open.items()}
         return {place: np.zeros(size, dtype) for place, size in sizes.items()}
-
-    def _columns(self, theta: Array) -> Iterator[tuple[Place, list[tuple[slice, Any]]]]:
-        """For every curve with unknowns: (components of theta, d curve / d them)."""
-        for place, part in self._open.items():
-            partials = part.sample.sampling.partials(part.at(theta))
-            columns = [(w, column(partials[slot.field], slot)) for slot, w in part.slots]
-            yield place, columns
 
 
 def column(partial: Any, slot: Slot) -> Any:

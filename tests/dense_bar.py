@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from solver import BOUNDARIES, Experiment, Layers, Table, Unknown
 from solver.curves import resolve
+from solver.scales import with_networks_filled
 
 Array = NDArray[Any]
 Values = Mapping[str, Any]
@@ -73,12 +74,21 @@ def changes(e: Experiment) -> bool:
     return any(of_temperature(part) for part in vars(e.material).values())
 
 
+def scaled(e: Experiment) -> Experiment:
+    """With the range and the level of networks that were given none.
+
+    The solver's own choice is taken over: it is in which units a network's weights are, so that any
+    choice would be right, and a bar of another choice another bar.
+    """
+    return with_networks_filled((e,))[0]
+
+
 def rows(e: Experiment, values: Values) -> tuple[Array, Terms]:
     """K, and everything that heats: how much it adds to each slope, and its history.
 
     C is 1 where the matter is described by its diffusivity. Its laws are of the place.
     """
-    x, matter = e.grid.x, e.material
+    x, matter = e.grid.x, scaled(e).material
     assert not changes(e)
     if matter.conductivity is None and matter.form != "divergence":
         C = np.ones(x.size)

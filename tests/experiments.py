@@ -176,12 +176,15 @@ def sizes(study: Study) -> Array:
 
 
 @st.composite
-def experiments(draw: st.DrawFn, method: str | None = None) -> Experiment:
-    """A random experiment with at least one unknown and at least one reading."""
-    return Studies(draw, method).experiment()
+def experiments(draw: st.DrawFn, method: str | None = None, of: str | None = None) -> Experiment:
+    """A random experiment with at least one unknown and at least one reading.
+
+    Its laws are of place (of = "x"), some are of the temperature ("u"), or either.
+    """
+    return Studies(draw, method, of).experiment()
 
 
 @st.composite
-def studies(draw: st.DrawFn) -> Study:
+def studies(draw: st.DrawFn, of: str | None = None) -> Study:
     """A random experiment or joint fit, with its loss and its priors."""
-    return Studies(draw).study()
+    return Studies(draw, of=of).study()

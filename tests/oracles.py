@@ -21,8 +21,19 @@ from scipy.linalg import lu_factor, lu_solve
 
 from solver import TABLEAUX, Experiment, Table, Unknown
 from solver.experiment import Study
+from solver.network import Network
 from tests import dense_newton
-from tests.dense_bar import Array, Values, changes, curve, ends, is_kind, rows
+from tests.dense_bar import (
+    Array,
+    Values,
+    changes,
+    curve,
+    ends,
+    is_kind,
+    of_temperature,
+    rows,
+    scaled,
+)
 from tests.verification import complex_step
 
 Weights = Mapping[str, float]  # of the curves that are held smooth, by name
@@ -49,16 +60,17 @@ def unknowns(part: Any) -> Iterator[Unknown]:
             yield from unknowns(getattr(part, name))
 
 
-def unknown_tables(part: Any) -> Iterator[Table]:
-    """Every table whose values are one unknown list."""
-    if isinstance(part, Table) and isinstance(part.values, Unknown):
-        yield part
+def unknown_curves(part: Any) -> Iterator[tuple[str, Table | Network]]:
+    """Every table or network all of whose figures are one unknown list, with its name."""
+    figures = getattr(part, "values" if isinstance(part, Table) else "weights", None)
+    if isinstance(part, Table | Network) and isinstance(figures, Unknown):
+        yield figures.name, part
     elif isinstance(part, tuple):
         for item in part:
-            yield from unknown_tables(item)
+            yield from unknown_curves(item)
     elif hasattr(part, "__dataclass_fields__"):
         for name in part.__dataclass_fields__:
-            yield from unknown_tables(getattr(part, name))
+            yield from unknown_curves(getattr(part, name))
 
 
 def flat(values: Values) -> Array:
@@ -109,7 +121,7 @@ def dirk(
 
 def field(experiment: Experiment, values: Values) -> Array:
     """Temperatures at all nodes and steps (steps + 1, cells + 1)."""
-    e, dt = experiment, experiment.time.end / experiment.time.steps
+    e, dt = scaled(experiment), experiment.time.end / experiment.time.steps
     tableaux = _tableaux(e)
     if changes(e):
         return dense_newton.field(e, values, tableaux)
@@ -178,20 +190,32 @@ RHO: dict[str, Callable[[Any, float], Any]] = {"squared": lambda r, c: r**2, "hu
 def _roughness(study: Study, name: str, v: Array) -> Any:
     """``span / size^2`` times the integral of the slope squared, or of second order likewise.
 
-    The values' own logarithms count where they are searched for by these.
+    The values' own logarithms count where they are searched for by these. A network counts as a
+    table of its values at 65 points, evenly over its range, and a quarter more of it at either end
+    where it is of the temperature, which is not bounded as the bar is.
     """
-    table = next(t for t in unknown_tables(study.experiments) if t.values.name == name)
-    unknown, s = table.values, table.points
     smoothing = study.fit.smoothing.get(name)
-    size, span = np.max(np.abs(unknown.start)), s[-1] - s[0]
-    if unknown.scale == "log":
-        v, size = np.log(v), 1.0
+    if isinstance(found := _curve_named(study, name), Network):
+        low, high = found.range
+        beyond = 0.25 * (high - low) if of_temperature(found) else 0.0
+        s, size = np.linspace(low - beyond, high + beyond, 65), found.level
+        v = curve(found, {name: v}, s)
+    else:
+        s, size = found.points, np.max(np.abs(found.values.start))
+        if found.values.scale == "log":
+            v, size = np.log(v), 1.0
+    span = s[-1] - s[0]
     slopes = [(v[k + 1] - v[k]) / (s[k + 1] - s[k]) for k in range(len(s) - 1)]
     if smoothing is None or smoothing.order == 1:
         return span / size**2 * sum(b**2 * (s[k + 1] - s[k]) for k, b in enumerate(slopes))
     widths = [(s[k + 2] - s[k]) / 2 for k in range(len(s) - 2)]
     bends = [(slopes[k + 1] - slopes[k]) / w for k, w in enumerate(widths)]
     return span**3 / size**2 * sum(b**2 * w for b, w in zip(bends, widths, strict=True))
+
+
+def _curve_named(study: Study, name: str) -> Table | Network:
+    experiments = tuple(scaled(e) for e in study.experiments)
+    return next(curve for known, curve in unknown_curves(experiments) if known == name)
 
 
 def _tableaux(e: Experiment) -> list[Array]:

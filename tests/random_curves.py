@@ -7,7 +7,7 @@ one that is registered later is drawn as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from solver import LAWS, Expression, Table, Unknown
-from solver.curves import INTERPOLATIONS, Number, Numbers
+from solver.curves import INTERPOLATIONS, Number, Numbers, Variable
+from solver.network import initial_weights
 
 Array = NDArray[np.float64]
 
@@ -23,13 +24,22 @@ OPEN = ("known", "list", "some")  # a list as it is, as one unknown, with unknow
 KINDS = ("number", "unknown", "formula", "zero", *OPEN)
 NUMBER = "number"  # stands for a law too
 
+# What a network's fields are, besides its weights.
+WIDTHS, RANGE, LEVEL = tuple[int, ...], tuple[float, float] | None, float | None
+NETWORKS = ((), (3,), (2, 3))
+
 
 @dataclass(frozen=True)
 class Axis:
-    """The variable of a curve, and [0, reach] as its range."""
+    """The variable of a curve, and [low, reach] as its range."""
 
     variable: str
     reach: float
+    low: float = 0.0
+
+    def places(self, count: int) -> Array:
+        """Evenly from one end to the other."""
+        return np.linspace(self.low, self.reach, count)
 
 
 class Curves:
@@ -81,19 +91,27 @@ class Curves:
             return tuple(self.unknown(float(v)) if self.yes() else float(v) for v in values)
         return values
 
-    def points(self, reach: float) -> Array:
-        """Where a table has its values: from 0 to `reach`, and up to four places in between."""
-        inside = self.rng.uniform(0.0, reach, self.draw(st.integers(0, 4)))
-        if self.yes("at round places"):
-            inside = np.round(inside / reach * 12) * (reach / 12)
-        return np.unique(np.clip(np.concatenate([[0.0], inside, [reach]]), 0.0, reach))
+    def points(self, axis: Axis) -> Array:
+        """Where a table has its values: at both ends, and up to four places in between.
+
+        Temperatures mostly are near the middle of their range, so there the points are too; none is
+        round, for a temperature that stands on a kink has two derivatives.
+        """
+        low, reach, count = axis.low, axis.reach, self.draw(st.integers(0, 4))
+        if axis.variable == "u":
+            inside = 0.5 * (low + reach + (reach - low) * self.rng.uniform(-1.0, 1.0, count) ** 3)
+        else:
+            inside = self.rng.uniform(low, reach, count)
+            if self.yes("at round places"):
+                inside = np.round(inside / reach * 12) * (reach / 12)
+        return np.unique(np.clip(np.concatenate([[low], inside, [reach]]), low, reach))
 
     def curve(self, axis: Axis, size: float) -> Any:
         kind = self.draw(st.sampled_from(KINDS))
         if kind == "formula":
             return self.formula(axis, size)
         if kind in OPEN:
-            points = self.points(axis.reach)
+            points = self.points(axis)
             values = self.opened(size * self.rng.standard_normal(points.size), kind, size)
             return Table(points, values, self.draw(st.sampled_from(INTERPOLATIONS)))
         return 0.0 if kind == "zero" else self.number(size, unknown=kind == "unknown")
@@ -109,21 +127,31 @@ class Curves:
         )
         return Expression(self.draw(st.sampled_from(shapes)), axis.variable)
 
-    def law(self, name: str, size: float, reach: float) -> Any:
-        """A law about `size` on [0, reach], positive there."""
+    def law(self, name: str, size: float, axis: Axis) -> Any:
+        """A law about `size` along the axis, positive there."""
         if name == NUMBER:
             return self.number(size, positive=True)
-        law = LAWS[name]
-        figures = self.figures(law, size, reach)
-        kinds = get_type_hints(law)
+        law, kinds = LAWS[name], get_type_hints(LAWS[name])
+        figures = self.figures(law, size, axis)
+        widths = next((figures[name] for name, kind in kinds.items() if kind == WIDTHS), None)
         for name, value in figures.items():
-            if kinds[name] == Numbers:
+            if kinds[name] == Numbers and widths is not None:
+                figures[name] = self.weights(value, widths)
+            elif kinds[name] == Numbers:
                 figures[name] = self.opened(value, self.draw(st.sampled_from(OPEN)), size)
             elif kinds[name] == Number and self.yes():
                 figures[name] = self.unknown(value)
+            elif kinds[name] in (RANGE, LEVEL) and self.yes("left to be filled in"):
+                figures[name] = None
         return law(**figures)
 
-    def figures(self, law: type[Any], size: float, reach: float) -> dict[str, Any]:
+    def weights(self, start: Array, widths: tuple[int, ...]) -> Any:
+        """A network's weights as they are, or as one unknown, never searched by logarithms."""
+        if self.yes("a known network"):
+            return start
+        return replace(self.unknown(tuple(start.tolist()), ("network", widths)), scale="linear")
+
+    def figures(self, law: type[Any], size: float, axis: Axis) -> dict[str, Any]:
         """Figures for every field. The first number is the level, what follows bends it.
 
         How much a figure bends the law is asked of the law itself, at the level.
@@ -138,20 +166,41 @@ class Curves:
             elif kind == Numbers:
                 figures[f.name] = size * 10.0 ** self.rng.uniform(-0.5, 0.5, places.size)
             elif kind == NDArray[Any]:
-                places = figures[f.name] = self.points(reach)
-            else:
+                places = figures[f.name] = self.points(axis)
+            elif kind == Variable:
+                figures[f.name] = axis.variable
+            elif kind == str:
                 figures[f.name] = self.draw(st.sampled_from(INTERPOLATIONS))
+        if WIDTHS in get_type_hints(law).values():
+            return figures | self.network(law, size, axis)
         if "edges" in figures:  # lie between the values, not at them
             values = next(name for name in figures if name != "edges")
             figures[values] = figures[values][1:]
             if self.yes("the bar's ends left out"):
                 figures["edges"] = figures["edges"][1:-1]
-        return self._bent(law, figures, size, reach)
+        return self._bent(law, figures, size, axis)
+
+    def network(self, law: type[Any], size: float, axis: Axis) -> dict[str, Any]:
+        """What makes a small network that is not flat, its weights not those it is seeded with."""
+        widths = self.draw(st.sampled_from(NETWORKS))
+        weights = np.array(initial_weights(widths, int(self.rng.integers(1000))))
+        middle, half = 0.5 * (axis.reach + axis.low), 0.5 * (axis.reach - axis.low)
+        if axis.variable == "u":
+            half *= 0.2  # as for tables; beyond its range a network goes on
+        ends = self.rng.uniform(0.5, 1.0, 2) * [-half, half]
+        made = {
+            Numbers: weights + 0.5 * self.rng.standard_normal(weights.size),
+            WIDTHS: widths,
+            RANGE: tuple((middle + ends).tolist()),
+            LEVEL: size,
+        }
+        kinds = get_type_hints(law).items()
+        return {name: made[kind] for name, kind in kinds if kind in made}
 
     def _bent(
-        self, law: type[Any], figures: dict[str, Any], size: float, reach: float
+        self, law: type[Any], figures: dict[str, Any], size: float, axis: Axis
     ) -> dict[str, Any]:
-        partials = law(**figures).partials(np.linspace(0.0, reach, 9))
+        partials = law(**figures).partials(axis.places(9))
         for name, value in figures.items():
             if not isinstance(value, float | np.ndarray) or name not in partials:
                 continue

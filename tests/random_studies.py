@@ -35,27 +35,58 @@ from solver.grid import TOWARDS, Grid
 from tests import oracles
 from tests.random_curves import NUMBER, Axis, Curves
 
-LAW_NAMES = (NUMBER, *sorted(LAWS))
-MATTER = [
-    *((form, (law,)) for form in (None, "nondivergence", "divergence") for law in LAW_NAMES),
-    *(
-        ("conductivity", (law, LAW_NAMES[(i + shift) % len(LAW_NAMES)]))
-        for i, law in enumerate(LAW_NAMES)
-        for shift in range(3)
-    ),
-]
+Kind = tuple[str, str]  # a law's name, and what it is of
+
+OF_PLACE: tuple[Kind, ...] = ((NUMBER, "x"), *((name, "x") for name in sorted(LAWS)))
+OF_TEMPERATURE: tuple[Kind, ...] = tuple(
+    (name, "u") for name, law in sorted(LAWS.items()) if hasattr(law, "of")
+)
+DIFFUSIVITIES = (None, "nondivergence", "divergence")  # their forms
+HOTTEST = 25.0  # in units of `Studies.kelvin`: no temperature is further from 0
+MOST = {"x": 40, "u": 8}  # cells, and steps; the dense Newton is slow
+
+
+def alone(kinds: tuple[Kind, ...]) -> list[tuple[str | None, tuple[Kind, ...]]]:
+    """Matter of one law, in all forms."""
+    return [(form, (kind,)) for form in DIFFUSIVITIES for kind in kinds]
+
+
+def pairs(
+    some: tuple[Kind, ...], others: tuple[Kind, ...], shifts: range
+) -> list[tuple[str, tuple[Kind, Kind]]]:
+    """Each of some with as many of the others as there are shifts: what conducts, what stores."""
+    return [
+        ("conductivity", (kind, others[(i + shift) % len(others)]))
+        for i, kind in enumerate(some)
+        for shift in shifts
+    ]
+
+
+# What matter may be, where nothing in it is of the temperature, and where something is.
+MATTER = {
+    "x": alone(OF_PLACE) + pairs(OF_PLACE, OF_PLACE, range(3)),
+    "u": alone(OF_TEMPERATURE)
+    + pairs(OF_TEMPERATURE, OF_TEMPERATURE, range(2))
+    + pairs(OF_TEMPERATURE, OF_PLACE, range(2))
+    + pairs(OF_PLACE, OF_TEMPERATURE, range(1)),
+}
 
 
 class Studies:
-    """Draws one study. What its experiments have in common stands here: units, and the matter."""
+    """Draws one study. What its experiments have in common stands here: units, and the matter.
 
-    def __init__(self, draw: st.DrawFn, method: str | None = None, most: int = 40) -> None:
+    of: whether any of its laws is of the temperature, "u", or all of them are of place, "x"; as
+    often the one as the other where it is left out.
+    """
+
+    def __init__(self, draw: st.DrawFn, method: str | None = None, of: str | None = None) -> None:
         self.draw = draw
-        self.form, self.laws = draw(st.sampled_from(MATTER))
+        of = of or draw(st.sampled_from(sorted(MATTER)))
+        self.form, self.laws = draw(st.sampled_from(MATTER[of]))
         self.curves = Curves(draw)
         self.rng = self.curves.rng
         self.method = method
-        self.most = most  # cells, and steps
+        self.most = MOST[of]
         self.length = self.curves.decades(-3, 3)
         self.kelvin = self.curves.decades(-2, 3)
         self.end = self.curves.decades(-2, 6)
@@ -105,13 +136,17 @@ class Studies:
             rate = self.curves.number(C / self.end, positive=True)
             exchange = Exchange(rate, self.curves.curve(Axis("t", self.end), self.kelvin))
         if self.form == "conductivity":
-            return Material(
-                conductivity=self.curves.law(self.laws[0], kappa * C, self.length),
-                heat_capacity=self.curves.law(self.laws[1], C, self.length),
-                exchange=exchange,
-            )
-        law = self.curves.law(self.laws[0], kappa, self.length)
-        return Material(law, self.form, exchange=exchange)
+            k, store = self.law(self.laws[0], kappa * C), self.law(self.laws[1], C)
+            if all(getattr(law, "level", 0.0) is None for law in (k, store)):
+                store = replace(store, level=C)  # else both are about 1, whatever the units
+            return Material(conductivity=k, heat_capacity=store, exchange=exchange)
+        return Material(self.law(self.laws[0], kappa), self.form, exchange=exchange)
+
+    def law(self, kind: Kind, size: float) -> Any:
+        name, variable = kind
+        hottest = HOTTEST * self.kelvin
+        of = Axis("x", self.length) if variable == "x" else Axis("u", hottest, -hottest)
+        return self.curves.law(name, size, of)
 
     def boundary(self) -> Any:
         kind = BOUNDARIES[self.draw(st.sampled_from(sorted(BOUNDARIES)))]
@@ -137,8 +172,8 @@ class Studies:
             if (size := float(np.max(np.abs(unknown.start)))) > 0.0 and self.curves.yes("a prior")
         }
         smoothing = {
-            table.values.name: Smoothing(order=self.draw(st.sampled_from([1, 2])))
-            for table in oracles.unknown_tables(experiments)
+            name: Smoothing(order=self.draw(st.sampled_from([1, 2])))
+            for name, _ in oracles.unknown_curves(experiments)
             if self.curves.yes("smoothed otherwise than by default")
         }
         return Fit(loss=loss, threshold=threshold, prior=prior, smoothing=smoothing)

@@ -33,7 +33,7 @@ FLOORS = (
     ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
     ("objective", "resolution"),
-    ("scaling", "check", "advice", "correlation", "tabulate"),
+    ("scaling", "check", "advice", "correlation", "curvature", "tabulate"),
     ("least_squares", "quasi_newton", "trust_region", "uncertainty"),
     ("search", "bands", "remarks"),
     ("fitting", "residuals", "spread"),

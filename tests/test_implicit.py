@@ -6,19 +6,20 @@ Each proof comes with its negative control: a derivative that is wrong by a thou
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from pytest import approx
 
 from solver.errors import SolverError
 from solver.implicit import Implicit, InvalidEquation, NoDerivative, NoRoot, Root
 from tests.verification import COMPLEX_STEP, complex_step, dot_product_gap, relative_gap, taylor
 
+approx, cases = pytest.approx, pytest.mark.parametrize
 WRONG = 1.001
 XS = (-2.0, -0.7, 0.1, 1.0, 1.5, 4.0)
-systems = pytest.mark.parametrize(("n", "p"), [(1, 1), (2, 5), (5, 2), (12, 12), (40, 7)])
+systems = cases(("n", "p"), [(1, 1), (2, 5), (5, 2), (12, 12), (40, 7)])
 
 CUBIC = Implicit(lambda x, y: x**3 - (y**3 + y))  # the lecture's
 BY_HAND = Implicit(CUBIC.F, lambda x, y: 3 * x**2, lambda x, y: -(3 * y**2 + 1))
@@ -34,10 +35,7 @@ def through_the_iterations(equation: Implicit, x: float, start: float = 1.0) -> 
 
 
 def system(n: int, p: int, by_hand: bool = True, factor: float = 1.0) -> tuple[Implicit, Any]:
-    """``A y + y^3 = B x`` with A definite, so that there is one y for every x; and an x.
-
-    F_x by hand is `factor` times right.
-    """
+    """``A y + y^3 = B x`` with A definite, so one y for every x; F_x `factor` times right; an x."""
     rng = np.random.default_rng([n, p])
     K, B = rng.standard_normal((n, n)), rng.standard_normal((n, p))
     A = K @ K.T / n + np.eye(n) + np.triu(K, 1) - np.triu(K, 1).T
@@ -50,8 +48,8 @@ def plane(angle: float) -> Implicit:
     return Implicit(lambda x, y: np.array([y[0] - y[1] - x, y[0] - (1.0 + angle) * y[1] - x]))
 
 
-@pytest.mark.parametrize("x", XS)
-@pytest.mark.parametrize("equation", [CUBIC, BY_HAND], ids=["complex-step", "by-hand"])
+@cases("x", XS)
+@cases("equation", [CUBIC, BY_HAND], ids=["complex-step", "by-hand"])
 def test_theorem_iterations_and_differences_agree(equation: Implicit, x: float) -> None:
     root = equation.solve(x, 1.0)
     assert root.y**3 + root.y == approx(x**3, rel=1e-14)
@@ -65,7 +63,7 @@ def test_theorem_iterations_and_differences_agree(equation: Implicit, x: float) 
     assert differences != approx(WRONG * root.pull(1.0), rel=1e-8)
 
 
-@pytest.mark.parametrize("x", XS)
+@cases("x", XS)
 def test_imaginary_part_needs_one_step_more(x: float) -> None:
     start = 0.9 * CUBIC.solve(x, 1.0).y
     real, carried = CUBIC.solve(x, start), CUBIC.solve(x + 1j * COMPLEX_STEP, start)
@@ -78,30 +76,24 @@ def test_imaginary_part_needs_one_step_more(x: float) -> None:
     assert slopes[-3] != approx(real.pull(1.0), rel=1e-12)
 
 
-def test_derivative_costs_the_same_however_long_the_search_was() -> None:
+@cases("start", [0.7, 1e6])
+def test_derivative_costs_the_same_however_long_the_search_was(start: float) -> None:
     calls: list[float] = []
-    equation = Implicit(lambda x, y: calls.append(y) or CUBIC.F(x, y))
-    near, far = (equation.solve(1.0, start) for start in (0.7, 1e6))
-    assert far.iterations > 10 * near.iterations
-    costs = []
-    for root in (near, far):
-        calls.clear()
-        root.pull(1.0)
-        costs.append(len(calls))
-        root.push(1.0)
-        assert len(calls) == costs[-1]  # factored once
-    assert costs[0] == costs[1]
+    root = Implicit(lambda x, y: calls.append(y) or CUBIC.F(x, y)).solve(1.0, start)
+    assert (root.iterations > 30) == (start > 1.0)
+    calls.clear()
+    assert root.pull(1.0) == approx(root.push(1.0), rel=1e-14)
+    assert len(calls) == 10  # factored once for both
 
 
-@pytest.mark.parametrize("x", XS)
+@cases("x", XS)
 def test_bracket_and_newton_agree(x: float) -> None:
     newton, bracketed = CUBIC.solve(x, 1.0), CUBIC.bracket(x, -5.0, 5.0)
     assert bracketed.y == approx(newton.y, rel=1e-14)
     assert bracketed.pull(1.0) == approx(newton.pull(1.0), rel=1e-13)
     assert bracketed.residuals.size >= bracketed.iterations > 0
     assert CUBIC.bracket(WRONG * x, -5.0, 5.0).y != approx(newton.y, rel=1e-14)
-    at_the_end = CUBIC.bracket(2.0**0.5 * 5.0 ** (1 / 3) * 0.0, 0.0, 1.0)
-    assert at_the_end.y == 0.0
+    assert CUBIC.bracket(0.0, 0.0, 1.0).y == 0.0  # at the end
 
 
 def last_order(residuals: np.ndarray) -> float:
@@ -118,7 +110,7 @@ def test_newton_is_of_second_order() -> None:
     assert last_order(skewed.residuals) < 1.5
 
 
-@pytest.mark.parametrize("start", [-1e6, -3.0, 2.0, 50.0])
+@cases("start", [-1e6, -3.0, 2.0, 50.0])
 def test_hard_start_is_damped(start: float) -> None:
     root = ARCTAN.solve(0.3, start)
     assert root.y == approx(np.tan(0.3), rel=1e-12)
@@ -129,11 +121,10 @@ def test_hard_start_is_damped(start: float) -> None:
     for _ in range(3):
         y -= (np.arctan(y) - 0.3) * (1.0 + y * y)
     assert abs(y) > abs(start)  # without damping
-
-
-def test_step_out_of_the_domain_is_stepped_back_from() -> None:
-    root = Implicit(lambda x, y: np.log(y) - x).solve(0.5, 20.0)  # the first step leads below 0
-    assert root.y == approx(np.exp(0.5), rel=1e-14)
+    rows = Implicit(lambda x, y: np.array([1e25, 1.0]) * (np.arctan(y) - x))
+    assert rows.solve(0.3, [0.31, start]).y == approx(np.tan(0.3), rel=1e-12)
+    logarithm = Implicit(lambda x, y: np.log(y) - x)  # the first step leads to where it is not
+    assert logarithm.solve(0.5, 20.0).y == approx(np.exp(0.5), rel=1e-14)
 
 
 def test_ladder_of_diodes_in_si_units() -> None:
@@ -146,8 +137,8 @@ def test_ladder_of_diodes_in_si_units() -> None:
     assert relative_gap(WRONG * jacobian, expected) > 1e-10
 
 
-@pytest.mark.parametrize("unit", [1e-12, 1e9])
-@pytest.mark.parametrize("row", [1e-15, 1e12])
+@cases("unit", [1e-12, 1e9])
+@cases("row", [1e-15, 1e12])
 def test_units_do_not_matter(row: float, unit: float) -> None:
     equation, x = system(5, 2, by_hand=False)
     rows, units = np.array([1.0, row, 1.0, 1.0, 1.0]), np.array([1.0, 1.0, 1.0, unit, 1.0])
@@ -158,15 +149,8 @@ def test_units_do_not_matter(row: float, unit: float) -> None:
     assert relative_gap(found.jacobian() / units[:, None], plain.jacobian()) <= 1e-13
 
 
-def test_round_off_of_large_terms_is_no_failure() -> None:
-    equation = Implicit(lambda x, y: np.exp(y) - x[0] + (x[1] - 0.1) * 1e3)
-    root = equation.solve([1.0 + 1e-9, 0.1 + 1e-13], 1.0)
-    assert root.y == approx(9e-10, rel=1e-3)
-    assert relative_gap(root.pull(1.0), np.array([1.0, -1e3])) <= 1e-8
-
-
 @systems
-@pytest.mark.parametrize("by_hand", [True, False])
+@cases("by_hand", [True, False])
 def test_jacobian_is_the_complex_step_through_the_iterations(n: int, p: int, by_hand: bool) -> None:
     equation, x = system(n, p, by_hand)
     jacobian = equation.solve(x, np.zeros(n)).jacobian()
@@ -193,24 +177,23 @@ def test_push_and_pull_are_each_others_transpose(n: int, p: int) -> None:
 @systems
 def test_taylor_remainder_is_of_second_order(n: int, p: int) -> None:
     equation, x = system(n, p)
-    root, skewed = equation.solve(x, np.ones(n)), Implicit(equation.F, equation.F_x)
-    object.__setattr__(skewed, "F_y", lambda x, y: WRONG * equation.F_y(x, y))
-    x_bar, skewed_bar = (
-        Root(e, root.x, root.y, 0, root.residuals).pull(2.0 * root.y) for e in (equation, skewed)
-    )
+    root = equation.solve(x, np.ones(n))
+    x_bar = root.pull(2.0 * root.y)
     v = x_bar / np.linalg.norm(x_bar)
 
-    def rates(bar: np.ndarray) -> Any:
-        return taylor(lambda m: float(np.sum(equation.solve(m, root.y).y ** 2)), x, v, bar @ v)
+    def rates(x_bar: np.ndarray) -> Any:
+        return taylor(lambda m: np.sum(equation.solve(m, np.ones(n)).y ** 2), x, v, x_bar @ v)
 
     assert 0.95 <= rates(x_bar).r0 <= 1.05
     assert 1.95 <= rates(x_bar).r1 <= 2.05
     assert not 1.95 <= rates(WRONG * x_bar).r1 <= 2.05
-    assert not 1.95 <= rates(skewed_bar).r1 <= 2.05
+    skewed = replace(equation, F_y=lambda x, y: WRONG * equation.F_y(x, y))
+    x_bar = replace(root, equation=skewed).pull(2.0 * root.y)
+    assert not 1.95 <= rates(x_bar).r1 <= 2.05
 
 
-@pytest.mark.parametrize("x", [1.2, np.array([1.2, 0.4, 0.7])], ids=["number", "vector"])
-@pytest.mark.parametrize("start", [1.0, np.ones(1), np.ones(4)], ids=["number", "one", "vector"])
+@cases("x", [1.2, np.array([1.2, 0.4, 0.7])], ids=["number", "vector"])
+@cases("start", [1.0, np.ones(1), np.ones(4)], ids=["number", "one", "vector"])
 def test_numbers_and_vectors_mix(x: Any, start: Any) -> None:
     weights = 1.0 + np.arange(np.size(start)).reshape(np.shape(start))
     root = Implicit(lambda x, y: weights * y + y**3 - np.sum(np.sin(x))).solve(x, start)
@@ -222,35 +205,17 @@ def test_numbers_and_vectors_mix(x: Any, start: Any) -> None:
     assert relative_gap(WRONG * root.jacobian(), expected) > 1e-14
 
 
-@pytest.mark.parametrize(("factor", "right"), [(1.0, True), (WRONG, False)])
+@cases(("factor", "right"), [(1.0, True), (WRONG, False)])
 def test_gradient_is_as_good_as_the_root(factor: float, right: bool) -> None:
     exact = CUBIC.solve(1.5, 1.0).pull(1.0)
     tolerances = 10.0 ** -np.arange(1, 9)
     roots = [CUBIC.solve(1.5, 20.0, tolerance=tolerance) for tolerance in tolerances]
     errors = np.array([abs(factor * root.pull(1.0) - exact) for root in roots])
     left = np.array([root.residual for root in roots])
-    clear = left > 1e-12
-    rate = np.polyfit(np.log(left[clear]), np.log(errors[clear]), 1)[0]
+    rate = np.polyfit(*np.log([left, errors]), 1)[0]
     assert errors[0] > 1e-4  # it did stop early
-    assert bool(np.all(errors <= tolerances)) == right
+    assert bool(np.all(errors <= 10.0 * tolerances)) == right
     assert (0.95 <= rate <= 1.05) == right
-
-
-@pytest.mark.parametrize(
-    ("equation", "x", "start"),
-    [
-        (Implicit(lambda x, y: y**2 + x), 1.0, 1.0),  # no real root
-        (Implicit(lambda x, y: np.exp(y) + x), 1.0, 1.0),
-        (PARABOLA, 1.0, 0.0),  # F_y is singular at the start
-        (Implicit(lambda x, y: np.log(y) - x), 1.0, -1.0),  # F is not a number at the start
-        (PARABOLA, 0.0, 1.0),  # towards a double root by halves
-        (PARABOLA, np.nan, 1.0),
-    ],
-)
-def test_no_root_is_said(equation: Implicit, x: float, start: float) -> None:
-    with pytest.raises(NoRoot, match=r"iteration \d+, max \|F\| = ") as raised:
-        equation.solve(x, start)
-    assert not raised.value.residual <= 0.0
 
 
 def test_too_few_steps_are_said() -> None:
@@ -261,131 +226,95 @@ def test_too_few_steps_are_said() -> None:
     assert (raised.value.iteration, raised.value.residual) == (3, whole.residuals[3])
 
 
-@pytest.mark.parametrize(
-    ("equation", "says"),
-    [
-        (Implicit(lambda x, y: y**2 + 1 - x), r"F\(-1\) = 2 and F\(1.5\) = 3.25"),
-        (Implicit(lambda x, y: 1 / y - x), "jumps over zero at y ="),  # a pole
-        (Implicit(lambda x, y: np.sign(y), lambda x, y: 0, lambda x, y: 0), "jumps over zero"),
-        (Implicit(lambda x, y: np.log(y)), "no change of sign"),  # not a number at an end
-    ],
-)
-def test_a_bracket_without_a_root_is_said(equation: Implicit, says: str) -> None:
-    with pytest.raises(NoRoot, match=says):
-        equation.bracket(0.0, -1.0, 1.5)
+NEARLY_SINGULAR: list[tuple[Callable[[], Root], Any]] = [
+    (lambda: PARABOLA.solve(1e-20, 1.0), 0.5e10),
+    (lambda: DOUBLE.solve(1e-8, 2.0), 0.5e4),  # F at round-off
+    (lambda: TRIPLE.bracket(1e-9, -1.0, 2.0), 1e6 / 3.0),
+    (lambda: plane(1e-6).solve(1.0, [1.0, 1.0]), [1.0, 0.0]),
+]
 
 
-SINGULAR: dict[str, Callable[[], Root]] = {
-    "at zero": lambda: PARABOLA.solve(0.0, 0.0),
-    "double": lambda: DOUBLE.solve(0.0, 1.0),
-    "double, from afar": lambda: DOUBLE.solve(0.0, 2.0),
-    "double, off by round-off": lambda: DOUBLE.solve(0.0, 1.0 + 1e-9),
-    "triple": lambda: TRIPLE.bracket(0.0, -1.0, 2.0),
-    "fold": lambda: FOLD.solve(2.0, [1.0, 1.0]),
-    "fold, from afar": lambda: FOLD.solve(2.0, [1.5, 0.5]),
-    "parallel": lambda: plane(0.0).solve(1.0, [1.0, 0.0]),
-    "nearly parallel": lambda: plane(1e-14).solve(1.0, [1.0, 0.0]),
-    "hardly solved": lambda: DOUBLE.solve(0.0, 2.0, tolerance=1.0),
-}
-
-
-@pytest.mark.parametrize("name", SINGULAR)
-def test_no_derivative_is_said(name: str) -> None:
-    root = SINGULAR[name]()
-    for call in (lambda: root.push(root.x), lambda: root.pull(root.y), root.jacobian):
-        with pytest.raises(NoDerivative, match="singular"):
-            call()
-
-
-@pytest.mark.parametrize(
-    ("root", "expected"),
-    [
-        (lambda: PARABOLA.solve(1e-20, 1.0), 0.5e10),
-        (lambda: DOUBLE.solve(1e-8, 2.0), 0.5e4),
-        (lambda: TRIPLE.bracket(1e-9, -1.0, 2.0), 1e6 / 3.0),
-        (lambda: plane(1e-6).solve(1.0, [1.0, 1.0]), [1.0, 0.0]),
-    ],
-)
+@cases(("root", "expected"), NEARLY_SINGULAR)
 def test_a_derivative_near_singular_points_is_had(root: Callable[[], Root], expected: Any) -> None:
     np.testing.assert_allclose(root().jacobian(), expected, rtol=1e-7, atol=1e-7)
 
 
-NOT_ANALYTIC: dict[str, Callable[[Any, Any], Any]] = {
-    "real": lambda x, y: y.real**2 + np.real(x) - 2,
-    "abs": lambda x, y: abs(y) * y - x,
-    "abs of x": lambda x, y: y - abs(x),
-    "a small part real": lambda x, y: y**3 + 1e-4 * y.real - x,
-    "conjugate": lambda x, y: y**2 + np.conj(y) - x,
-    "homogeneous": lambda x, y: abs(y) - 0.5 * x + 0j,
-}
+ANALYTIC: list[tuple[Callable[[Any, Any], Any], float, float]] = [
+    (lambda x, y: np.exp(300.0 * y) - x, np.exp(300.0), 1.0),  # steep
+    (lambda x, y: np.sqrt(y - 1.0) - x, 1e-3, 1.0 + 1e-6),  # at the end of where F is
+    (lambda x, y: 1e12 + y - x - 1e12, 3.0, 3.0),  # of large terms
+    (lambda x, y: np.tanh(y) - x, np.tanh(9.0), 9.0),  # saturated
+    (lambda x, y: np.sin(1e4 * y) - x, 0.5, (np.arcsin(0.5) + 2e3 * np.pi) / 1e4),
+    (lambda x, y: np.exp(y / 1e-9) - 1.0 - x, 0.0, 0.0),  # no size known at zero
+    (lambda x, y: y - 2.0, 1.0, 2.0),  # without x
+]
 
 
-@pytest.mark.parametrize("name", NOT_ANALYTIC)
-def test_what_is_not_analytic_is_refused(name: str) -> None:
-    equation = Implicit(NOT_ANALYTIC[name])
-    late = Root(equation, np.float64(1.5), np.float64(1.2), 0, np.zeros(1))
-    for call in (
-        lambda: equation.solve(1.5, 1.0),
-        lambda: equation.bracket(1.5, 0, 2),
-        late.jacobian,
-    ):
-        with pytest.raises(InvalidEquation, match=r"imaginary|not analytic"):
-            call()
-
-
-def test_what_is_not_analytic_needs_its_partials() -> None:
-    F, F_x, F_y = NOT_ANALYTIC["abs"], lambda x, y: -1.0, lambda x, y: 2.0 * abs(y)
-    root = Implicit(F, F_x, F_y).solve(1.44, 1.0)
-    assert root.y == approx(1.2, rel=1e-14)
-    assert root.pull(1.0) == approx(1.0 / 2.4, rel=1e-14)
-    for half in (Implicit(F, F_x=F_x), Implicit(F, F_y=F_y)):
-        with pytest.raises(InvalidEquation):
-            half.solve(1.44, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("F", "x", "y"),
-    [
-        (lambda x, y: np.exp(300.0 * y) - x, np.exp(300.0), 1.0),  # steep
-        (lambda x, y: np.sqrt(y - 1.0) - x, 1e-3, 1.0 + 1e-6),  # at the end of where F is
-        (lambda x, y: 1e12 + y - x - 1e12, 3.0, 3.0),  # of large terms
-        (lambda x, y: np.tanh(y) - x, np.tanh(9.0), 9.0),  # saturated
-        (lambda x, y: np.sin(1e4 * y) - x, 0.5, (np.arcsin(0.5) + 2e3 * np.pi) / 1e4),
-        (lambda x, y: np.exp(y / 1e-8) - 1.0 - x, 0.0, 0.0),  # no size known at zero
-        (lambda x, y: y - 2.0, 1.0, 2.0),  # without x
-    ],
-)
+@cases(("F", "x", "y"), ANALYTIC)
 def test_what_is_analytic_is_not_accused(F: Callable, x: float, y: float) -> None:
     Implicit(F).solve(x, y, tolerance=1e-3).pull(1.0)
 
 
-CANNOT_BE_MEANT: dict[str, Callable[[], Any]] = {
-    "F": lambda: Implicit(lambda x, y: np.ones(2) * y).solve(1.0, 1.0),
-    "F of one row": lambda: Implicit(lambda x, y: np.atleast_1d(y)).solve(1.0, 1.0),
-    "F a number": lambda: Implicit(lambda x, y: y[0]).solve(1.0, np.ones(1)),
-    "F_x": lambda: Implicit(CUBIC.F, lambda x, y: np.ones(1)).solve(1.0, 1.0).pull(1.0),
-    "F_y": lambda: Implicit(CUBIC.F, None, lambda x, y: np.ones((1, 1))).solve(1.0, 1.0),
-    "x": lambda: CUBIC.solve(np.ones((2, 2)), 1.0),
-    "start": lambda: CUBIC.solve(1.0, np.ones(0)),
-    "complex start": lambda: CUBIC.solve(1.0, 1.0 + 0j),
-    "complex F": lambda: Implicit(lambda x, y: y - x + 0j).solve(1.0, 1.0),
-    "x_dot": lambda: CUBIC.solve(1.0, 1.0).push(np.ones(1)),
-    "y_bar": lambda: system(5, 2)[0].solve(np.ones(2), np.ones(5)).pull(np.ones(2)),
-    "bracket of a complex x": lambda: CUBIC.bracket(1.0 + 1e-40j, 0.0, 2.0),
-    "bracket in disorder": lambda: CUBIC.bracket(1.0, 2.0, 0.0),
-    "bracket without end": lambda: CUBIC.bracket(1.0, 0.0, np.inf),
-}
+NOT_ANALYTIC: list[Callable[[Any, Any], Any]] = [
+    lambda x, y: y.real**2 + np.real(x) - 2,
+    lambda x, y: abs(y) * y - x,
+    lambda x, y: y - abs(x),
+    lambda x, y: y**3 + 1e-4 * y.real - x,
+    lambda x, y: y**2 + np.conj(y) - x,
+    lambda x, y: abs(y) - abs(0.8 * x) + y - 0.8 * x,  # along a ray nothing is dropped
+]
 
 
-@pytest.mark.parametrize("name", CANNOT_BE_MEANT)
-def test_what_cannot_be_meant_is_refused(name: str) -> None:
-    with pytest.raises(InvalidEquation):
-        CANNOT_BE_MEANT[name]()
+@cases("F", NOT_ANALYTIC)
+def test_what_is_not_analytic_is_refused(F: Callable) -> None:
+    late = Root(Implicit(F), np.float64(1.5), np.float64(1.2), 0, np.zeros(1))
+    for call in (lambda: Implicit(F).solve(1.5, 1.0), late.jacobian):
+        with pytest.raises(InvalidEquation, match=r"imaginary|not analytic"):
+            call()
+    with_partials = Implicit(NOT_ANALYTIC[1], lambda x, y: -1.0, lambda x, y: 2.0 * abs(y))
+    assert with_partials.solve(1.44, 1.0).pull(1.0) == approx(1.0 / 2.4, rel=1e-14)
 
 
-def test_a_root_keeps_what_it_was_made_of() -> None:
-    equation, x = system(5, 2)
-    root, kept = equation.solve(x, np.ones(5)), x.copy()
-    x += 1.0
-    np.testing.assert_array_equal(root.x, kept)
-    assert all(issubclass(e, SolverError) for e in (InvalidEquation, NoDerivative, NoRoot))
+def bracket(F: Callable, *partials: Callable) -> Root:
+    return Implicit(F, *partials).bracket(0.0, -1.0, 1.5)
+
+
+FAILURES: list[tuple[type[SolverError], str, Callable[[], Any]]] = [
+    (NoRoot, "no step", lambda: Implicit(lambda x, y: y**2 + 1e-9 + (x - 1)).solve(1.0, 1.0)),
+    (NoRoot, "no step", lambda: Implicit(lambda x, y: np.exp(y) + x).solve(1.0, 1.0)),
+    (NoRoot, "F_y is", lambda: Implicit(lambda x, y: np.asarray_chkfinite(y) ** 2 - x).solve(1, 0)),
+    (NoRoot, "= nan", lambda: Implicit(lambda x, y: np.log(y) - x).solve(1.0, -1.0)),
+    (NoRoot, "steps", lambda: PARABOLA.solve(0.0, 1.0)),  # towards a double root by halves
+    (NoRoot, r"F\(-1\) = 2 and F\(1.5\) = 3.25", lambda: bracket(lambda x, y: y**2 + 1 - x)),
+    (NoRoot, "jumps over zero at y =", lambda: bracket(lambda x, y: 1 / y - x)),
+    (NoRoot, "jumps", lambda: bracket(lambda x, y: np.sign(y), lambda x, y: 0, lambda x, y: 0)),
+    (NoRoot, "no change of sign", lambda: bracket(lambda x, y: np.log(y))),
+    (NoDerivative, "number inf", lambda: PARABOLA.solve(0.0, 0.0).push(1.0)),
+    (NoDerivative, "singular next to", lambda: DOUBLE.solve(0.0, 2.0).pull(1.0)),
+    (NoDerivative, "singular next to", lambda: DOUBLE.solve(0.0, 1.0 + 1e-9).jacobian()),
+    (NoDerivative, "not solved for", lambda: DOUBLE.solve(0.0, 2.0, tolerance=1.0).jacobian()),
+    (NoDerivative, "singular", lambda: TRIPLE.bracket(0.0, -1.0, 2.0).jacobian()),
+    (NoDerivative, "singular at", lambda: FOLD.solve(2.0, [1.0, 1.0]).jacobian()),
+    (NoDerivative, "singular next to", lambda: FOLD.solve(2.0, [1.5, 0.5]).jacobian()),
+    (NoDerivative, "singular at", lambda: plane(0.0).solve(1.0, [1.0, 0.0]).jacobian()),
+    (NoDerivative, r"number \d.\de\+1", lambda: plane(1e-14).solve(1.0, [1.0, 0.0]).jacobian()),
+    (InvalidEquation, "F must", lambda: Implicit(lambda x, y: np.ones(2) * y).solve(1.0, 1.0)),
+    (InvalidEquation, "F must", lambda: Implicit(lambda x, y: y[0]).solve(1.0, np.ones(1))),
+    (InvalidEquation, "F_x must", lambda: Implicit(CUBIC.F, lambda x, y: [1]).solve(1, 1).pull(1)),
+    (InvalidEquation, "F_y must", lambda: Implicit(CUBIC.F, None, lambda x, y: [1]).solve(1, 1)),
+    (InvalidEquation, "x must", lambda: CUBIC.solve(np.ones((2, 2)), 1.0)),
+    (InvalidEquation, "start must", lambda: CUBIC.solve(1.0, np.ones(0))),
+    (InvalidEquation, "start must be a real", lambda: CUBIC.solve(1.0, 1.0 + 0j)),
+    (InvalidEquation, "real x", lambda: Implicit(lambda x, y: y - x + 0j).solve(1.0, 1.0)),
+    (InvalidEquation, "x_dot must", lambda: CUBIC.solve(1.0, 1.0).push(np.ones(1))),
+    (InvalidEquation, "y_bar must", lambda: CUBIC.solve(1.0, 1.0).pull(np.ones(1))),
+    (InvalidEquation, "x must be a real", lambda: CUBIC.bracket(1.0 + 1e-40j, 0.0, 2.0)),
+    (InvalidEquation, "in order", lambda: CUBIC.bracket(1.0, 2.0, 0.0)),
+    (InvalidEquation, "in order", lambda: CUBIC.bracket(1.0, 0.0, np.inf)),
+]
+
+
+@cases(("error", "says", "call"), FAILURES)
+def test_failures_say_why(error: type[SolverError], says: str, call: Callable) -> None:
+    with pytest.raises(error, match=says):
+        call()

@@ -63,6 +63,25 @@ def taylor(
     )
 
 
+def taylor_of_second_order(
+    value: Callable[[Array], float],
+    m: Array,
+    v: Array,
+    slope: float,
+    bend: float,
+    first_step: float = 5e-2,
+) -> float:
+    """The finest rate of ``J(m + h v) - J(m) - h slope - h^2 bend / 2``: 3 where both are right.
+
+    NaN where the remainder does not stand clear of round-off.
+    """
+    here = value(m)
+    steps = first_step / 2.0 ** np.arange(HALVINGS // 2 + 3)
+    change = np.array([value(m + h * v) - here for h in steps])
+    remainders = np.abs(change - steps * slope - 0.5 * steps**2 * bend)
+    return _finest(_rates(remainders, _round_off(value, m, v, here)))
+
+
 def dot_product_gap(jvp: Array, w: Array, v: Array, vjp: Array) -> float:
     """``|<J v, w> - <v, J^T w>| / (|J v| |w|)``."""
     reach = float(np.linalg.norm(jvp) * np.linalg.norm(w))

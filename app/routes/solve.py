@@ -68,6 +68,10 @@ At = Annotated[
         openapi_examples={"start": {"value": ""}, "a": {"value": '{"a": 2.0}'}},
     ),
 ]
+Hessian = Annotated[
+    bool,
+    Query(description="also the second derivatives of J, and what Gauss-Newton makes of them"),
+]
 
 
 @router.get("/example", operation_id="example", summary="A document that runs as it stands")
@@ -109,9 +113,9 @@ async def calibrate(request: Request) -> Response:
     responses=PROBLEMS,
     openapi_extra=BODY,
 )
-async def gradient(request: Request, at: At = None) -> Response:
-    """J and its exact gradient at the start values, or at `at`."""
-    return await _solve(request, lambda task: task.gradient(read_at(at)))
+async def gradient(request: Request, at: At = None, hessian: Hessian = False) -> Response:
+    """J and its exact gradient at the start values, or at `at`; with `hessian` its Hessian too."""
+    return await _solve(request, lambda task: task.gradient(read_at(at), hessian=hessian))
 
 
 @router.post(

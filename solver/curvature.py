@@ -1,0 +1,80 @@
+r"""Standard errors from the observed information: the curvature that J really has at the estimate.
+
+The formal errors take the readings for linear in theta over the width of an interval: with R the
+residuals' Jacobian their information is ``R^T R``, half of Gauss-Newton's Hessian. The exact
+Hessian H of J has the residuals' own curvature in it,
+
+    H = 2 R^T R + 2 sum_i r_i d2r_i/dtheta2,    covariance = 2 s^2 H^-1,
+
+so where the two errors differ, the model bends over the intervals and these are approximate. The
+same variance s^2 stands in both, and the same widening by correlation.
+
+Only of the squared loss (Huber's H leaves out the readings beyond its threshold), of few unknowns
+(a complex gradient each), and where H is positive definite: elsewhere NaN.
+
+Reference: Efron & Hinkley, Biometrika 65 (1978) 457-482.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.errors import TrialError
+from solver.kernels import Array
+from solver.objective import Objective
+
+MOST = 30  # unknowns
+DEFINITE = 1e-12  # least eigenvalue, of a unit diagonal, that is not round-off
+ALIKE = (0.8, 1.25)  # observed over formal error, within which the intervals stand as they are
+
+
+def observed_errors(
+    objective: Objective, theta: Array, free: Array, variance: float, inflation: Array
+) -> Array:
+    """Standard errors (p,) from H, of the components that are `free` (p,) of a bound.
+
+    variance: s^2, NaN where it is not known; inflation (p,): of the errors, by correlation.
+    """
+    errors = np.full(theta.size, np.nan)
+    count = int(free.sum())
+    if theta.size > MOST or count == 0 or objective.study.fit.loss != "squared":
+        return errors
+    sizes = objective.parameters.sizes(theta)
+    H = _hessian(objective, theta, sizes, np.flatnonzero(free))
+    inverse = None if H is None else _inverse_diagonal(H)
+    if inverse is not None:
+        errors[free] = sizes[free] * np.sqrt(2.0 * variance * inverse)
+    return np.asarray(errors * inflation)
+
+
+def bent(observed: Array, straight: Array) -> Array:
+    """The ratio (p,) of the two errors where they are not `ALIKE`, elsewhere 1."""
+    known = (observed > 0.0) & (straight > 0.0)
+    ratio = np.divide(observed, straight, out=np.ones_like(observed), where=known)
+    low, high = ALIKE
+    return np.where((ratio < low) | (ratio > high), ratio, 1.0)
+
+
+def _hessian(objective: Objective, theta: Array, sizes: Array, free: Array) -> Array | None:
+    """H by relative changes of the free components; None where there is no answer."""
+    try:
+        columns = [objective.hessian_vector(theta, sizes * e) for e in np.eye(theta.size)[free]]
+    except TrialError:
+        return None
+    H = (np.stack(columns, axis=1) * sizes[:, None])[free]
+    return np.asarray(0.5 * (H + H.T))
+
+
+def _inverse_diagonal(H: Array) -> Array | None:
+    """The diagonal of H^-1; None where H is not positive definite beyond round-off.
+
+    That is judged on a unit diagonal, whatever the parameters' sizes.
+    """
+    diagonal = np.diagonal(H)
+    if not (diagonal > 0.0).all():
+        return None
+    lengths = np.sqrt(diagonal)
+    values, vectors = np.linalg.eigh(H / np.outer(lengths, lengths))
+    if not values[0] > DEFINITE * values[-1]:
+        return None
+    return np.asarray(np.sum(vectors**2 / values, axis=1) / diagonal)
