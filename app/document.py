@@ -93,8 +93,7 @@ def _fits_within(parts: list[Document]) -> Iterator[Problem]:
 
 def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve | NetworkPart]:
     if isinstance(part, UnknownNumber | UnknownCurve | NetworkPart):
-        if part.unknown is not None:
-            yield part
+        yield part
     elif isinstance(part, list):
         if part and not isinstance(part[0], float):  # a list of plain numbers hides nothing
             for item in part:

@@ -35,7 +35,7 @@ def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
     """The whole answer."""
     c, u, p = calibration, calibration.uncertainty, calibration.parameters
     sensors = sensor_labels(c.study)
-    scalar = np.ix_(p.scalar, p.scalar)
+    scalar = np.ix_(c.told.scalar, c.told.scalar)
     return Answer(
         status=c.status,
         advice=c.advice,
@@ -184,9 +184,9 @@ def _grid(experiment: solver.Experiment) -> Grid:
 def _estimate(c: Calibration, unknown: solver.Unknown) -> Estimate | answers.CurveEstimate:
     if unknown.listed:
         return _curve_estimate(c, unknown.name)
-    u, j = c.uncertainty, c.parameters.where[unknown.name].start
+    u, j = c.uncertainty, c.told.where[unknown.name].start
     return Estimate(
-        value=float(c.theta[j]),
+        value=float(c.told_theta[j]),
         standard_error=u.standard_errors[j],
         interval=_interval(u.intervals[j]),
         formal_standard_error=u.formal_errors[j],
@@ -203,8 +203,8 @@ def _interval(interval: Array) -> tuple[float, float] | None:
 
 
 def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
-    u, where = c.uncertainty, c.parameters.where[name]
-    values = c.theta[where]
+    u, where = c.uncertainty, c.told.where[name]
+    values = c.told_theta[where]
     points = c.knots.get(name, np.arange(values.size, dtype=np.float64))
     return answers.CurveEstimate(
         curve=answers.Curve(
