@@ -219,9 +219,7 @@ class NetworkPart(Part):
 
 
 OWN_PARTS: dict[str, type[Part]] = {"network": NetworkPart}  # unlike the fields of their dataclass
-LAW_PARTS = {
-    name: OWN_PARTS.get(name) or _law_part(cls, name) for name, cls in solver.LAWS.items()
-}
+LAW_PARTS = {name: OWN_PARTS.get(name) or _law_part(cls, name) for name, cls in solver.LAWS.items()}
 BOUNDARY_PARTS = {name: _part_of(cls, "kind", name) for name, cls in solver.BOUNDARIES.items()}
 
 
