@@ -169,7 +169,7 @@ class Curves:
                 places = figures[f.name] = self.points(axis)
             elif kind == Variable:
                 figures[f.name] = axis.variable
-            elif kind == str:
+            elif kind is str:
                 figures[f.name] = self.draw(st.sampled_from(INTERPOLATIONS))
         if WIDTHS in get_type_hints(law).values():
             return figures | self.network(law, size, axis)

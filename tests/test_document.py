@@ -11,6 +11,7 @@ from app.document import read_document
 from app.limits import Limits, estimated_bytes
 from app.schema import Document
 from solver import InvalidExperiment
+from solver.network import unknown_network
 from tests.documents import linear, rich, same
 
 
@@ -42,6 +43,11 @@ LAWS = [  # JSON, the solver's law
         solver.Layers(np.array([0.2, 0.4]), (1.0, k, 3.0)),
     ),
     ({"law": "layers", "edges": [0.2, 0.4], "values": CURVE}, solver.Layers([0.2, 0.4], curve)),
+    ({"law": "linear", "of": "u", "a": 1, "b": K}, solver.Linear(1.0, k, of="u")),
+    (
+        {"law": "network", "of": "u", "unknown": "net", "widths": [2, 3], "seed": 4, "start": 2.0},
+        unknown_network("net", (2, 3), 4, of="u", level=2.0),
+    ),
 ]
 SERIES = [  # JSON, the solver's series
     (2, 2.0),
