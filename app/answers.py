@@ -60,6 +60,14 @@ class SmoothingAnswer(BaseModel):
     remark: str | None = None
 
 
+class Spread(BaseModel):
+    """The lowest and highest of the curves that fit as well as the best, over all starts."""
+
+    starts: int = Field(description="that ended as well")
+    lower: list[Figure]
+    upper: list[Figure]
+
+
 class CurveEstimate(BaseModel):
     """A whole curve that was unknown."""
 
@@ -69,6 +77,8 @@ class CurveEstimate(BaseModel):
     inflation: list[Figure]
     discretisation_error: list[Figure]
     smoothing: SmoothingAnswer | None = Field(description="null where it is free to jump")
+    spread: Spread | None = Field(default=None, description="of a network")
+    weights: list[float] | None = Field(default=None, description="of a network, as in a document")
     reason: str | None = None
 
 
@@ -123,8 +133,8 @@ class CertificatePoint(BaseModel):
 class Certificate(BaseModel):
     """The proof of the gradient, away from the optimum; the figures are the worst of the points.
 
-    taylor_rate near 2 and the other two near round-off prove it. newton_residual is null: a march
-    whose matter does not change with temperature has no Newton iteration.
+    taylor_rate near 2 and the other two near round-off prove it. newton_residual: the relative
+    change that Newton's iterations left undone; null where no matter changes with temperature.
     """
 
     passed: bool

@@ -98,6 +98,7 @@ def certificate_of(
         taylor_rate=certificate.taylor_rate,
         adjoint_tangent_gap=certificate.adjoint_tangent_gap,
         gradient_error=certificate.gradient_error,
+        newton_residual=certificate.newton_residual,
         note=note or None,
         points=[
             CertificatePoint(
@@ -218,7 +219,18 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
         inflation=u.inflation[where].tolist(),
         discretisation_error=c.discretisation.estimates[where].tolist(),
         smoothing=_smoothing(c, name),
+        spread=_spread(c, name),
+        weights=c.networks[name].weights.tolist() if name in c.networks else None,
         reason=next((reason for reason in u.reasons[where] if reason), None),
+    )
+
+
+def _spread(c: Calibration, name: str) -> answers.Spread | None:
+    network = c.networks.get(name)
+    if network is None or network.starts < 2:
+        return None
+    return answers.Spread(
+        starts=network.starts, lower=network.lower.tolist(), upper=network.upper.tolist()
     )
 
 

@@ -60,9 +60,13 @@ class PointCheck:
 
 @dataclass(frozen=True)
 class Certificate:
-    """The checks at all points; the figures are the worst of them."""
+    """The checks at all points; the figures are the worst of them.
+
+    newton_residual: the relative change that Newton's iterations left undone, None without them.
+    """
 
     points: tuple[PointCheck, ...]
+    newton_residual: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -110,7 +114,8 @@ def certify(
 ) -> Certificate:
     """Check `gradient` (by default the objective's own) at `thetas`."""
     candidate = gradient or objective.value_and_gradient
-    return Certificate(tuple(check_point(objective, theta, candidate) for theta in thetas))
+    points = tuple(check_point(objective, theta, candidate) for theta in thetas)
+    return Certificate(points, objective.newton_residual)
 
 
 def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) -> PointCheck:
