@@ -10,7 +10,8 @@ so where the two errors differ, the model bends over the intervals and these are
 same variance s^2 stands in both, and the same widening by correlation.
 
 Only of the squared loss (Huber's H leaves out the readings beyond its threshold), of few unknowns
-(a complex gradient each), and where H is positive definite: elsewhere NaN.
+(a complex gradient each), and where J has its minimum, as far as an error tells: H positive
+definite, and Newton's step short beside the errors. Elsewhere NaN.
 
 Reference: Efron & Hinkley, Biometrika 65 (1978) 457-482.
 """
@@ -25,6 +26,7 @@ from solver.objective import Objective
 
 MOST = 30  # unknowns
 DEFINITE = 1e-12  # least eigenvalue, of a unit diagonal, that is not round-off
+SHORT, ROUND_OFF = 0.1, 1e-9  # Newton's step over an error, and over a size, that leads nowhere
 ALIKE = (0.8, 1.25)  # observed over formal error, within which the intervals stand as they are
 
 
@@ -40,10 +42,19 @@ def observed_errors(
     if theta.size > MOST or count == 0 or objective.study.fit.loss != "squared":
         return errors
     sizes = objective.parameters.sizes(theta)
-    H = _hessian(objective, theta, sizes, np.flatnonzero(free))
-    inverse = None if H is None else _inverse_diagonal(H)
-    if inverse is not None:
-        errors[free] = sizes[free] * np.sqrt(2.0 * variance * inverse)
+    try:
+        columns = [objective.hessian_vector(theta, e) for e in np.diag(sizes)[free]]
+        gradient = objective.value_and_gradient(theta)[1]
+    except TrialError:
+        return errors
+    H = (np.stack(columns, axis=1) * sizes[:, None])[free]
+    inverse = _inverse(0.5 * (H + H.T))
+    if inverse is None:
+        return errors
+    relative = np.sqrt(2.0 * variance * np.diagonal(inverse))
+    step = np.abs(inverse @ (gradient * sizes)[free])
+    if (step <= SHORT * relative + ROUND_OFF).all():
+        errors[free] = sizes[free] * relative
     return np.asarray(errors * inflation)
 
 
@@ -55,18 +66,8 @@ def bent(observed: Array, straight: Array) -> Array:
     return np.where((ratio < low) | (ratio > high), ratio, 1.0)
 
 
-def _hessian(objective: Objective, theta: Array, sizes: Array, free: Array) -> Array | None:
-    """H by relative changes of the free components; None where there is no answer."""
-    try:
-        columns = [objective.hessian_vector(theta, sizes * e) for e in np.eye(theta.size)[free]]
-    except TrialError:
-        return None
-    H = (np.stack(columns, axis=1) * sizes[:, None])[free]
-    return np.asarray(0.5 * (H + H.T))
-
-
-def _inverse_diagonal(H: Array) -> Array | None:
-    """The diagonal of H^-1; None where H is not positive definite beyond round-off.
+def _inverse(H: Array) -> Array | None:
+    """H^-1; None where H is not positive definite beyond round-off.
 
     That is judged on a unit diagonal, whatever the parameters' sizes.
     """
@@ -77,4 +78,4 @@ def _inverse_diagonal(H: Array) -> Array | None:
     values, vectors = np.linalg.eigh(H / np.outer(lengths, lengths))
     if not values[0] > DEFINITE * values[-1]:
         return None
-    return np.asarray(np.sum(vectors**2 / values, axis=1) / diagonal)
+    return np.asarray((vectors / values) @ vectors.T / np.outer(lengths, lengths))

@@ -15,7 +15,7 @@ from solver.kernels import Array, Books, newton, newton_slopes
 from solver.march import CACHE, Pulse
 from solver.steps import Steps
 
-TOLERANCE = 1e-12  # of the largest temperature, by which the next Newton step may change it
+TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
 SECONDS_PER_ROW = 2e-7  # a generous price of one row of one stage, with its iterations
 
@@ -92,7 +92,7 @@ class NewtonMarch:
         self.probes = probes
         self.memory = memory
         self.pulse = pulse
-        self.tolerance = TOLERANCE
+        self.tolerance = tolerance
         self.residual = 0.0
         self.iterations = 0
         self._states = np.empty((0, 0, 0))

@@ -32,10 +32,12 @@ def lbfgsb(
     status = _round(way, most)
     for _ in range(ROUNDS):
         left, before = most - len(way.history) + 1, way.J
-        if status != "converged" or left < 1 or way.rests() or way.J <= ROUND_OFF * way.first:
+        if left < 1 or way.rests() or way.J <= ROUND_OFF * way.first:
             break
-        _round(way, left)  # what has converged stays so, better or not
-        if way.J > WORTH * before:
+        again = _round(way, left)
+        if status == "stalled" and way.J < before:  # a new round forgets what misled the last one
+            status = again
+        elif way.J > WORTH * before:  # what has converged stays so, better or not
             break
     return Search(way.scaling.to_theta(way.z), status, "l-bfgs-b", tuple(way.history))
 

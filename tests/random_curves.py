@@ -88,7 +88,11 @@ class Curves:
         if kind == "list":
             return self.unknown(tuple(values.tolist()), (size, values.size))
         if kind == "some":
-            return tuple(self.unknown(float(v)) if self.yes() else float(v) for v in values)
+            one = self.rng.integers(values.size)  # is unknown, and others may be
+            return tuple(
+                self.unknown(float(v)) if i == one or self.yes() else float(v)
+                for i, v in enumerate(values)
+            )
         return values
 
     def points(self, axis: Axis) -> Array:

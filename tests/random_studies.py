@@ -137,8 +137,8 @@ class Studies:
             exchange = Exchange(rate, self.curves.curve(Axis("t", self.end), self.kelvin))
         if self.form == "conductivity":
             k, store = self.law(self.laws[0], kappa * C), self.law(self.laws[1], C)
-            if all(getattr(law, "level", 0.0) is None for law in (k, store)):
-                store = replace(store, level=C)  # else both are about 1, whatever the units
+            if getattr(store, "level", C) is None:
+                store = replace(store, level=C)  # what heats the bar was drawn for this C
             return Material(conductivity=k, heat_capacity=store, exchange=exchange)
         return Material(self.law(self.laws[0], kappa), self.form, exchange=exchange)
 

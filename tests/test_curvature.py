@@ -61,7 +61,7 @@ def test_without_residuals_they_are_the_formal_errors() -> None:
     np.testing.assert_allclose(exact.observed_errors, exact.formal_errors, rtol=1e-9)
     assert relative_gap(1.001 * exact.observed_errors, exact.formal_errors) > 1e-9
     noisy = data + 1e-4 * np.random.default_rng(1).standard_normal(51)
-    other = quantify(Objective(course(noisy, sigma=1e-4)), TRUTH)
+    other = calibrate(course(noisy, sigma=1e-4)).uncertainty
     assert relative_gap(other.observed_errors, other.formal_errors) > 1e-4
 
 
@@ -164,6 +164,16 @@ def test_none_where_the_curvature_is_not_positive() -> None:
     assert np.isfinite(quantify(objective, TRUTH).observed_errors).all()
 
 
+def test_none_beside_the_minimum() -> None:
+    """The errors tell of the minimum, so an end half an error away from it has none."""
+    study = few(sigma=5e-3)
+    found, objective = calibrate(study), Objective(study)
+    errors = found.uncertainty.observed_errors
+    near, apart = (found.theta + share * errors * [1.0, 0.0] for share in (1e-3, 0.5))
+    assert np.isfinite(quantify(objective, near).observed_errors).all()
+    assert np.isnan(quantify(objective, apart).observed_errors).all()
+
+
 def test_none_where_a_direction_moves_no_reading() -> None:
     found = calibrate(TWIN_SOURCES)
     assert np.isnan(found.uncertainty.observed_errors).all()
@@ -223,12 +233,11 @@ def test_none_where_a_complex_march_has_no_answer(monkeypatch: pytest.MonkeyPatc
 
 def test_definite_is_judged_whatever_the_sizes() -> None:
     H = np.array([[2.0, 0.5], [0.5, 1.0]])
-    expected = np.diagonal(np.linalg.inv(H))
     units = np.array([1e-9, 1e7])
-    found = module._inverse_diagonal(H / np.outer(units, units))
-    np.testing.assert_allclose(found, expected * units**2, rtol=1e-12)
+    found = module._inverse(H / np.outer(units, units))
+    np.testing.assert_allclose(found, np.linalg.inv(H) * np.outer(units, units), rtol=1e-12)
     for wrong in ([[1.0, 1.0], [1.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]]):
-        assert module._inverse_diagonal(np.array(wrong)) is None
+        assert module._inverse(np.array(wrong)) is None
 
 
 def test_readings_linear_in_the_unknowns_are_never_bent_and_many_names_are_counted() -> None:
