@@ -110,6 +110,9 @@ NumbersPart = Annotated[
 
 Unit = Annotated[str | None, Field(description="of the plain numbers among the values; else SI")]
 UnitOfPlaces = Annotated[str | None, Field(description="of the places; else m")]
+UnitOfTemperatures = Annotated[
+    str | None, Field(description="of the points where they are temperatures; else K")
+]
 UnitOfTimes = Annotated[str | None, Field(description="of the times; else s")]
 
 
@@ -198,9 +201,16 @@ def _part_of(cls: type[Any], key: str, name: str, **more: Any) -> type[Part]:
 
 def _law_part(cls: type[Any], name: str) -> type[Part]:
     places = {f.name for f in fields(cls)} & {"points", "edges"}
-    units = {"unit": (Unit, None), "x_unit": (UnitOfPlaces, None)} if places else {}
+    units: dict[str, Any] = {}
+    if places:
+        units = {"unit": (Unit, None), "x_unit": (UnitOfPlaces, None)}
+        if "of" in cls.__dataclass_fields__:
+            units["u_unit"] = (UnitOfTemperatures, None)
     of = Literal["x", "u"] if "of" in cls.__dataclass_fields__ or cls is Constant else Literal["x"]
     return _part_of(cls, "law", name, of=(of, "x"), **units)
+
+
+Width = Annotated[int, Field(ge=1, description="units of a layer")]
 
 
 class NetworkPart(Part):
@@ -209,13 +219,18 @@ class NetworkPart(Part):
     law: Literal["network"] = "network"
     of: Literal["x", "u"] = "x"
     unknown: Name | None = Field(default=None, description="the name of its weights, else known")
-    widths: list[int] = Field(max_length=20, description="of the hidden layers")
+    widths: list[Width] = Field(max_length=20, description="of the hidden layers")
     seed: int = Field(default=0, ge=0, le=2**32, description="of the weights to start from")
     weights: Floats | None = Field(default=None, description="to start from, instead of seeded")
     start: float | None = Field(default=None, description="the law's size where the search starts")
-    range: tuple[float, float] | None = Field(
-        default=None, description="of x or u that it is made for; that of the experiment"
+    range: Floats | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="of x or u that it is made for; that of the experiment",
     )
+    x_unit: UnitOfPlaces = None
+    u_unit: UnitOfTemperatures = None
 
 
 OWN_PARTS: dict[str, type[Part]] = {"network": NetworkPart}  # unlike the fields of their dataclass

@@ -105,7 +105,7 @@ def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve | Network
 
 def _size(part: UnknownNumber | UnknownCurve | NetworkPart) -> int:
     if isinstance(part, NetworkPart):
-        return count(tuple(max(width, 1) for width in part.widths))
+        return count(tuple(part.widths))
     return len(part.start) if isinstance(part, UnknownCurve) else 1
 
 
@@ -191,12 +191,11 @@ def _law(part: Any) -> Any:
 def _network(part: NetworkPart) -> Network:
     widths = tuple(part.widths)
     weights = None if part.weights is None else tuple(part.weights)
+    made_for = None if part.range is None else (part.range[0], part.range[1])
     if part.unknown is None:
         weights = weights or initial_weights(widths, part.seed)
-        return Network(np.array(weights), widths, part.of, part.range, part.start)
-    return unknown_network(
-        part.unknown, widths, part.seed, weights, part.of, part.range, part.start
-    )
+        return Network(np.array(weights), widths, part.of, made_for, part.start)
+    return unknown_network(part.unknown, widths, part.seed, weights, part.of, made_for, part.start)
 
 
 def _field(part: Any) -> Any:

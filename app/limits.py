@@ -41,7 +41,7 @@ def beyond(
         )
         yield Problem((*_place(joint, most), "bar", "cells"), "problem_too_large", detail)
     if unknowns > limits.unknowns:
-        detail = f"{unknowns} unknowns are beyond the limit of {limits.unknowns}"
+        detail = f"{_count(unknowns)} unknowns are beyond the limit of {limits.unknowns}"
         yield Problem((), "problem_too_large", detail)
     sizes = [estimated_bytes(d, unknowns) for d in parts]
     if (needed := sum(sizes)) > limits.bytes:

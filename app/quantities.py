@@ -1,10 +1,10 @@
 """Numbers with units in a document: `"10 mm"` becomes 0.01, before the schema sees it.
 
 A number may be written as text with its unit; a table or a sensor may name the units of its lists
-(`unit` of the values, `time_unit` or `x_unit` of the points), and there a number with a unit of its
-own keeps that. What quantity stands where follows from the document; with a diffusivity, fluxes,
-coefficients, rates and sources are divided by the heat capacity (K m/s, m/s, 1/s, K/s). Everything
-after this knows SI only.
+(`unit` of the values, `time_unit`, `x_unit` or `u_unit` of the points), and there a number with a
+unit of its own keeps that. What quantity stands where follows from the document; with a
+diffusivity, fluxes, coefficients, rates and sources are divided by the heat capacity (K m/s, m/s,
+1/s, K/s). Everything after this knows SI only.
 """
 
 from __future__ import annotations
@@ -107,9 +107,12 @@ class _Reader:
     def _law(self, law: Any, quantity: str, place: Place) -> Any:
         if not isinstance(law, dict) or "law" not in law:
             return self._number(law, quantity, place)
-        lists = [(key, "x_unit", "length") for key in ("points", "edges")]
+        hot = law.get("of") == "u"
+        of, unit = ("temperature", "u_unit") if hot else ("length", "x_unit")
+        lists = [(key, unit, of) for key in ("points", "edges", "range")]
         law = self._lists(law, place, *lists, ("values", "unit", quantity))
-        return self._keys(law, place, {"a": quantity})  # a is the law's value at s = 0
+        # a is the law's value at s = 0, start a network's size
+        return self._keys(law, place, {"a": quantity, "start": quantity})
 
     def _end(self, end: dict[str, Any], place: Place, by: str) -> dict[str, Any]:
         value = "temperature" if end.get("kind") == "temperature" else f"{by}flux"

@@ -145,25 +145,25 @@ class NewtonAssembly:
 
     def explain(self, error: StageError, theta: Array) -> TrialError | None:
         """What a failed stage means, with place and time; None where a wider range would help."""
-        stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT)
+        conducts = self.curves.of_temperature(self.heat.law)
+        stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT) or not conducts
         place = HEAT_CAPACITY if stores else self.heat.law
         name, unit = POSITIVE[place]
         x, temperature = self.grid.x[error.node], error.temperature + self.reference
         where = f"at x = {x:g} m and t = {error.time:g} s"
-        if error.code == newton.NOT_CONVERGED:
+        if error.code in (newton.NOT_CONVERGED, newton.CONDUCT_SIGN, newton.STORE_SIGN):
+            value = self.curves.law(place, theta).value(np.array([temperature])).real[0]
+            met = f"the {name} is {value:g} {unit} at {temperature:g} K"
+            if error.code != newton.NOT_CONVERGED:
+                detail = f"{met}, met {where}; it must be positive at all temperatures met"
+                return TrialError(place, f"{place[-1]}_not_positive", detail)
             detail = (
-                f"Newton's iteration does not converge {where}: {error.iterations} iterations, the "
-                f"last changed the temperatures by {error.figure:.2g} of the largest; "
-                "take smaller time steps, or a law that changes less abruptly"
+                f"Newton's iteration does not converge {where}, where {met}: after "
+                f"{error.iterations} iterations the temperatures would still change by "
+                f"{error.figure:.2g} of the largest; take smaller time steps, or a law that "
+                "changes less abruptly and stays well above zero"
             )
             return TrialError(("time", "steps"), "newton_failed", detail)
-        if error.code in (newton.CONDUCT_SIGN, newton.STORE_SIGN):
-            value = self.curves.law(place, theta).value(np.array([temperature])).real[0]
-            detail = (
-                f"the {name} is {value:g} {unit} at {temperature:g} K, met {where}; "
-                "it must be positive at all temperatures met"
-            )
-            return TrialError(place, f"{place[-1]}_not_positive", detail)
         layout = self.curves.layouts[place]
         if not layout.firm and not self.last:
             return None

@@ -12,7 +12,7 @@ from solver import BOUNDARIES, LAWS, LOSSES, TABLEAUX, Experiment, Unknown
 from solver.curves import Number, Numbers, as_curve
 from solver.errors import Place
 from solver.experiment import Study
-from tests.experiments import studies, two_hundred
+from tests.experiments import examples, studies
 from tests.random_curves import WIDTHS
 
 PROPERTIES = ("diffusivity", "conductivity", "heat_capacity")
@@ -86,7 +86,7 @@ def numbers_of(part: Any, place: str) -> Iterator[str]:
 def test_random_studies_leave_nothing_out() -> None:
     seen: set[str] = set()
 
-    @two_hundred
+    @examples(400)  # twice as many as other tests see: what is rare shall not depend on luck
     @given(studies())
     def look(study: Study) -> None:
         seen.update(what_it_is(study))

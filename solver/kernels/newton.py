@@ -176,8 +176,8 @@ def forward(
                 )
                 wrong, node = judge(books, u, s)
                 if count < 0:
-                    if wrong != CONDUCT_LEFT and wrong != STORE_LEFT:
-                        wrong = NOT_CONVERGED
+                    if wrong == SETTLED:
+                        wrong, node = NOT_CONVERGED, int(np.argmax(np.abs(s.delta)))
                     report[FIGURE], report[MOST] = change, -count
                 if wrong != SETTLED:
                     report[STEP], report[STAGE], report[NODE] = k, i, node
