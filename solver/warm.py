@@ -10,8 +10,10 @@ from solver.curves import Unknown
 from solver.experiment import Bar, Experiment, Material, Sensor, Time
 from solver.kernels import cache_folder, clear_cache
 from solver.laws import Linear
-from solver.simulate import check
+from solver.simulate import check, hessian
 from solver.source import Source
+
+A, B, TIMES = Unknown("a", 1.0), Unknown("b", 0.5), np.linspace(0.0, 1.0, 9)
 
 
 def warm_up() -> None:
@@ -24,19 +26,20 @@ def warm_up() -> None:
 
 
 def is_warm() -> bool:
-    """Whether compiled kernels lie in the cache, so that a start takes a second and not twenty."""
+    """Whether compiled kernels lie in the cache, so that a start takes a second and not forty."""
     return any(cache_folder().rglob("*.nbc"))
 
 
 def _run_everything() -> None:
-    times = np.linspace(0.0, 1.0, 9)
-    experiment = Experiment(
-        bar=Bar(length=1.0, cells=8, initial=Unknown("initial", 0.1)),
-        time=Time(end=1.0, steps=8),
-        material=Material(Linear(Unknown("a", 1.0), Unknown("b", 0.5))),
-        source=(Source(profile=1.0, history=Unknown("power", 1.0)),),
-        right=Temperature(Unknown("end", 0.1)),
-        sensors=(Sensor(x=0.0, times=times, temperatures=np.sqrt(times)),),
-    )
-    calibrate(experiment)
-    check(experiment)
+    for law in (Linear(A, B), Linear(A, B, of="u")):  # the linear march, and the one by Newton
+        experiment = Experiment(
+            bar=Bar(length=1.0, cells=8, initial=Unknown("initial", 0.1)),
+            time=Time(end=1.0, steps=8),
+            material=Material(law),
+            source=(Source(profile=1.0, history=Unknown("power", 1.0)),),
+            right=Temperature(Unknown("end", 0.1)),
+            sensors=(Sensor(x=0.0, times=TIMES, temperatures=np.sqrt(TIMES)),),
+        )
+        calibrate(experiment)
+        check(experiment)
+        hessian(experiment)

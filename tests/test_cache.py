@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from solver import warm
+from solver import LAWS, warm
 from solver.kernels import cache_folder
 
 ROOT = Path(__file__).parents[1]
@@ -207,3 +207,83 @@ import solver
 print(numba.config.CACHE_DIR == before)
 """
     assert run(script, tmp_path) == ["True"]
+
+
+# Every registered law, of place and of temperature, in every form, by every method; what it prints
+# is how many specialisations of kernels a start leaves behind, and how many there are afterwards.
+EVERY_REQUEST = """
+import pkgutil
+from importlib import import_module
+import numpy as np
+from solver import *
+from solver import kernels
+from solver.network import Network, unknown_network
+
+def specialisations():
+    names = [module.name for module in pkgutil.iter_modules(kernels.__path__)]
+    found = [vars(import_module(f"solver.kernels.{name}")).values() for name in names]
+    return sum(len(k.overloads) for part in found for k in part if hasattr(k, "overloads"))
+
+def read_only(values):
+    array = np.array(values, float)
+    array.flags.writeable = False
+    return array
+
+def law(name, of):
+    if name == "constant":
+        return Unknown("a", 1.0)
+    if name == "layers":
+        return Layers(read_only([0.4]), (1.0, Unknown("a", 2.0)))
+    if name == "polynomial":
+        return Polynomial(Unknown("a", (1.0, 0.2, 0.1, 0.1, 0.05)), of)
+    if name == "table":
+        points = read_only([-9.0, 0.3, 9.0])
+        return Table(points, Unknown("a", (1.0, 2.0, 3.0)), "monotone-cubic", of)
+    if name == "network":
+        return unknown_network("a", (3,), of=of)
+    return LAWS[name](Unknown("a", 1.0), 0.2, of)
+
+def material(form, law):
+    if form == "conductivity":
+        return Material(conductivity=law, heat_capacity=2.0)
+    if form == "heat capacity":
+        return Material(conductivity=2.0, heat_capacity=law)
+    return Material(law, form)
+
+START
+before, requests, times = specialisations(), 0, read_only(np.linspace(0.0, 1.0, 5))
+for name in LAWS:
+    for of in ("x", "u") if hasattr(LAWS[name], "of") else ("x",):
+        for form in ("nondivergence", "divergence", "conductivity", "heat capacity"):
+            for method in TABLEAUX:
+                objective = Objective(Experiment(
+                    bar=Bar(1.0, 4, 0.2),
+                    time=Time(1.0, 5, method),
+                    material=material(form, law(name, of)),
+                    source=(Source(Unknown("power", 1.0)),),
+                    right=Temperature(0.3),
+                    sensors=(Sensor(0.0, times, read_only(np.sqrt(times))),),
+                ), memory=[10, 10**6][requests % 2])
+                theta = objective.parameters.start
+                for point in (theta, read_only(theta), read_only(1.01 * theta)):
+                    objective.predict(point), objective.value_and_gradient(point)
+                    objective.jacobian(point), objective.hessian_vector(point, point)
+                requests += 1
+print(requests, before, specialisations())
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "everything"), [("warm_up()", True), ("Objective", False), ("LINEAR", False)]
+)
+def test_after_a_start_no_request_compiles(start: str, everything: bool) -> None:
+    """Not for another law, method or value, nor in a complex step; controls start with less."""
+    linear = """
+from solver import warm
+warm.Material = lambda law: Material(Linear(Unknown("a", 1.0), Unknown("b", 0.5)))
+warm_up()
+"""
+    script = EVERY_REQUEST.replace("START", linear if start == "LINEAR" else start)
+    requests, before, after = map(int, run(script, cache_folder().parent)[-1].split())
+    assert requests == 4 * 4 * (len(LAWS) + sum(hasattr(law, "of") for law in LAWS.values()))
+    assert (after == before) == everything
