@@ -18,6 +18,10 @@ def _finite(value: Any) -> float | None:
 Figure = Annotated[float | None, BeforeValidator(_finite)]
 Named = dict[str, float | list[float]]  # numbers, and lists for curves
 Interval = tuple[float, float]
+Variable = Annotated[str | None, Field(description="what the points are: x in m, t in s, u in K")]
+Met = Annotated[
+    Interval | None, Field(description="the temperatures that the bar met, of a law of u")
+]
 
 
 class Estimate(BaseModel):
@@ -42,8 +46,13 @@ class Estimate(BaseModel):
 
 
 class Curve(BaseModel):
-    """An unknown curve: its values and their 95 % bands at its points."""
+    """An unknown curve: its values and their 95 % bands at its points.
 
+    What the temperatures beyond `met` are answered is what holding it smooth makes of the others.
+    """
+
+    of: Variable = None
+    met: Met = None
     points: list[float]
     values: list[float]
     lower: list[Figure]
@@ -167,6 +176,7 @@ class FittedCurve(BaseModel):
     """A law, profile or series with unknowns in it, as fitted, with its 95 % band."""
 
     pointer: str = Field(description="where it stands in the document")
+    of: Variable = None
     points: list[float]
     values: list[float]
     lower: list[Figure]

@@ -16,7 +16,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from app.answers import CheckAnswer
 from solver import Calibration, Problem, Sensor, Study
 from solver.bands import Band
+from solver.curves import Unknown
 from solver.kernels import Array
+from solver.network import Network
 from solver.remarks import sensor_labels
 from solver.residuals import autocorrelation
 
@@ -34,6 +36,7 @@ LAWS = {"diffusivity": "m²/s", "conductivity": "W/m/K", "heat_capacity": "J/m³
 
 Draw = Callable[[Axes], None]
 Shown = list[tuple[str, Sensor, Array]]
+Others = tuple[str, Array, Array]  # what they are, and from where to where they lie
 
 
 def calibration(found: Calibration, file: Path) -> None:
@@ -52,7 +55,9 @@ def calibration(found: Calibration, file: Path) -> None:
     shown = read[:MOST_SENSORS]
     below: list[Draw] = [partial(_autocorrelations, shown=shown)]
     for band in _distinct(found.bands)[:MOST_CURVES]:
-        below.append(partial(_band, band=band, quantity=_quantity(found.study, band)))
+        others = _others(found, band)
+        quantity = _quantity(found.study, band)
+        below.append(partial(_band, band=band, quantity=quantity, others=others))
     (down, across), (rest, beside) = _grid(len(shown)), _grid(len(below))
     size = (1.0 + 4.4 * max(across, beside), 4.8 * down + 3.2 * rest)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
@@ -185,19 +190,35 @@ def _distinct(bands: tuple[Band, ...]) -> list[Band]:
     return list(kept.values())
 
 
-def _band(axes: Axes, band: Band, quantity: str) -> None:
-    along_bar = band.place[-1] in (*LAWS, "initial", "profile")
-    divisor, unit = (1.0, "m") if along_bar else _clock(band.points[-1])
+def _band(axes: Axes, band: Band, quantity: str, others: Others | None) -> None:
+    divisor, unit = _clock(band.points[-1]) if band.of == "t" else (1.0, "")
     points = band.points / divisor
     if np.isfinite(band.lower).any():
         axes.fill_between(points, band.lower, band.upper, color=FIT, alpha=0.25, lw=0, label="95 %")
-        axes.legend(frameon=False, fontsize=8)
+    if others is not None:
+        for edge, label in ((others[1], others[0]), (others[2], None)):
+            axes.plot(points, edge, color=DATA, lw=0.8, ls="--", label=label)
     axes.plot(points, band.values, color=FIT, lw=1.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8)
     title = Problem(band.place, "", "").pointer.lstrip("#/")
     axes.set_title(title, fontsize=10, loc="left", pad=12)  # above the power of ten of the axis
     axes.set_ylabel(quantity)
-    axes.set_xlabel(f"{'x' if along_bar else 'time'} / {unit}")
+    axes.set_xlabel({"x": "x / m", "u": "temperature / K"}.get(band.of, f"time / {unit}"))
     axes.locator_params(axis="x", nbins=5)
+
+
+def _others(found: Calibration, band: Band) -> Others | None:
+    """The edges of the curves that other starts of a network led to, at the points of its band."""
+    experiment = found.study.experiments[int(band.place[1]) if "experiments" in band.place else 0]
+    law = getattr(experiment.material, str(band.place[-1]), None)
+    if not (isinstance(law, Network) and isinstance(law.weights, Unknown)):
+        return None
+    fit, knots = found.networks[law.weights.name], found.knots[law.weights.name]
+    if fit.starts < 2:
+        return None
+    lower, upper = (np.interp(band.points, knots, edge) for edge in (fit.lower, fit.upper))
+    return f"of {fit.starts} starts", lower, upper
 
 
 def _quantity(study: Study, band: Band) -> str:

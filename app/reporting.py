@@ -82,6 +82,7 @@ def answer_of(calibration: Calibration, provenance: Provenance) -> Answer:
 def _fitted_curve(band: Band) -> answers.FittedCurve:
     return answers.FittedCurve(
         pointer=Problem(band.place, "", "").pointer,
+        of=band.of,
         points=band.points.tolist(),
         values=band.values.tolist(),
         lower=band.lower.tolist(),
@@ -207,8 +208,11 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
     u, where = c.uncertainty, c.told.where[name]
     values = c.told_theta[where]
     points = c.knots.get(name, np.arange(values.size, dtype=np.float64))
+    of = c.variables.get(name)
     return answers.CurveEstimate(
         curve=answers.Curve(
+            of=of,
+            met=_met(c) if of == "u" else None,
             points=points.tolist(),
             values=values.tolist(),
             lower=u.intervals[where, 0].tolist(),
@@ -223,6 +227,12 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
         weights=c.networks[name].weights.tolist() if name in c.networks else None,
         reason=next((reason for reason in u.reasons[where] if reason), None),
     )
+
+
+def _met(c: Calibration) -> tuple[float, float] | None:
+    """The lowest and the highest temperature over all experiments."""
+    ranges = [met for met in c.met if met is not None]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
 
 def _spread(c: Calibration, name: str) -> answers.Spread | None:

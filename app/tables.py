@@ -9,6 +9,7 @@ from app.answers import (
     Answer,
     Certificate,
     CheckAnswer,
+    Curve,
     CurveEstimate,
     Estimate,
     GradientAnswer,
@@ -19,6 +20,7 @@ from app.answers import (
 MOST_ROWS = 40
 CURVE_ROWS = 12
 MOST_COLUMNS = 6  # of a matrix
+UNITS = {"x": " x / m", "t": " t / s", "u": " T / K"}  # of what a curve is of
 
 
 def calibration(console: Console, answer: Answer) -> None:
@@ -109,13 +111,17 @@ def _numbers(estimates: dict[str, Estimate]) -> Table:
 
 
 def _curve(name: str, e: CurveEstimate) -> Table:
-    """The curve at no more than `CURVE_ROWS` of its points."""
-    points = e.curve.points
-    table = _table(f"{name} at", "estimate", "95 % band")
-    step = max(1, -(-len(points) // CURVE_ROWS))
-    for i in range(0, len(points), step):
-        low, high = _figure(e.curve.lower[i], 4), _figure(e.curve.upper[i], 4)
-        table.add_row(f"{points[i]:.6g}", f"{e.curve.values[i]:.6g}", f"[{low}, {high}]")
+    """The curve at no more than `CURVE_ROWS` of its points; of temperatures those that were met."""
+    points, unit = e.curve.points, UNITS.get(e.curve.of or "", "")
+    title = f"of {e.spread.starts} starts" if e.spread else ""
+    table = _table(f"{name} at{unit}", "estimate", "95 % band", *([title] if title else []))
+    rows = _rows(e.curve)
+    for i in rows[:: max(1, -(-len(rows) // CURVE_ROWS))]:
+        cells = [f"{points[i]:.6g}", f"{e.curve.values[i]:.6g}"]
+        cells.append(_range(e.curve.lower[i], e.curve.upper[i]))
+        if e.spread:
+            cells.append(_range(e.spread.lower[i], e.spread.upper[i]))
+        table.add_row(*cells)
     if e.smoothing:
         s = e.smoothing
         parameters = _figure(s.effective_parameters, 3)
@@ -124,6 +130,20 @@ def _curve(name: str, e: CurveEstimate) -> Table:
             f"({s.chosen_by}; {parameters} effective parameters)"
         )
     return table
+
+
+def _rows(curve: Curve) -> list[int]:
+    """Its points within what was met, and the next ones on either side."""
+    if curve.met is None:
+        return list(range(len(curve.points)))
+    low, high = curve.met
+    below = sum(point <= low for point in curve.points) - 1
+    above = sum(point < high for point in curve.points)
+    return list(range(max(below, 0), min(above, len(curve.points) - 1) + 1))
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return f"[{_figure(low, 4)}, {_figure(high, 4)}]"
 
 
 def _matrix(title: str, names: list[str], rows: list[list[float]]) -> Table | str:
@@ -152,10 +172,12 @@ def _verdict(answer: Answer) -> str:
 def _proof(certificate: Certificate) -> str:
     verdict = "proved" if certificate.passed else "NOT PROVED"
     note = f" ({certificate.note})" if certificate.note else ""
+    left = certificate.newton_residual
+    newton = "" if left is None else f"; Newton leaves {_figure(left, 2)}"
     return (
         f"gradient {verdict}{note}: Taylor rate {_figure(certificate.taylor_rate, 5)}, "
         f"adjoint-tangent gap {_figure(certificate.adjoint_tangent_gap, 2)}, "
-        f"error against tangents {_figure(certificate.gradient_error, 2)}"
+        f"error against tangents {_figure(certificate.gradient_error, 2)}{newton}"
     )
 
 

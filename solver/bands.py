@@ -23,10 +23,12 @@ POINTS = 101  # at which a curve is drawn
 class Band:
     """A curve with unknowns in it: its place, and values with 95 % band (points,) at `points`.
 
+    of: what the points are, x, t or u. A law of u is drawn over the temperatures that its bar met.
     The band is NaN where an unknown has no variance.
     """
 
     place: Place
+    of: str
     points: Array
     values: Array
     lower: Array
@@ -34,9 +36,16 @@ class Band:
 
 
 def bands_of(
-    study: Study, parameters: Parameters, theta: Array, uncertainty: Uncertainty
+    study: Study,
+    parameters: Parameters,
+    theta: Array,
+    uncertainty: Uncertainty,
+    met: tuple[tuple[float, float] | None, ...],
 ) -> tuple[Band, ...]:
-    """Every law, profile and series of a study that holds an unknown and is more than a number."""
+    """Every law, profile and series of a study that holds an unknown and is more than a number.
+
+    met: for every experiment the lowest and the highest temperature, where a law asks for them.
+    """
     named = parameters.named(theta)
     bands = []
     for index, experiment in enumerate(study.experiments):
@@ -45,7 +54,9 @@ def bands_of(
             if not found or across.size < 2 or isinstance(sample.curve, Constant):
                 continue
             curve: Any = resolve(sample.curve, named)
-            s = np.linspace(across[0], across[-1], POINTS)
+            temperatures = met[index] if sample.of == "u" else None
+            low, high = temperatures or (across[0], across[-1])
+            s = np.linspace(low, high, POINTS)
             values, slope = curve.value(s), np.zeros((POINTS, theta.size))
             partials = curve.partials(s)
             for slot in found:
@@ -54,7 +65,7 @@ def bands_of(
                 slope[:, parameters.where[slot.unknown.name]] += rows
             half = _half_width(slope, uncertainty)
             place = (*study.place(index), *sample.place)
-            bands.append(Band(place, s, values, values - half, values + half))
+            bands.append(Band(place, sample.of, s, values, values - half, values + half))
     return tuple(bands)
 
 

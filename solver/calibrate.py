@@ -43,7 +43,9 @@ class Calibration:
     """What was found for `study` (on its grid), and everything needed to judge it.
 
     told and told_theta: the unknowns as uncertainty, bands and discretisation speak of them. They
-    are those searched for, but for networks, which are told by their values (`networks`).
+    are those searched for, but for networks, which are told by their values (`networks`). met: for
+    every experiment the lowest and highest temperature, where a law is of the temperature. knots
+    and variables: where every unknown curve that is held smooth has its values, and of what.
     """
 
     study: Study
@@ -63,8 +65,10 @@ class Calibration:
     history: tuple[Iteration, ...]
     uncertainty: Uncertainty
     bands: tuple[Band, ...]
+    met: tuple[tuple[float, float] | None, ...]
     smoothing: dict[str, Choice]
     knots: dict[str, Array]
+    variables: dict[str, str]
     discretisation: Discretisation
     discrepancy: Discrepancy
     residuals: tuple[SensorResiduals, ...]
@@ -108,6 +112,7 @@ def calibrate(
     final, gradient = objective.value_and_gradient(theta)
     certificate, note = _certificate(objective, start, theta)
     predicted = objective.predict(theta)
+    met = tuple(model.bar.met for model in objective.models)
     told, told_theta = tabulated(objective, theta)
     uncertainty = quantify(told, told_theta, arrived=found.search.status in ARRIVED)
     discretisation = discretisation_of(
@@ -138,9 +143,11 @@ def calibrate(
         start_gradient=start_gradient,
         history=found.search.history,
         uncertainty=uncertainty,
-        bands=bands_of(told.study, told.parameters, told_theta, uncertainty),
+        bands=bands_of(told.study, told.parameters, told_theta, uncertainty, met),
+        met=met,
         smoothing=found.choices,
         knots=told.knots,
+        variables=told.variables,
         discretisation=discretisation,
         discrepancy=discrepancy,
         residuals=residuals,

@@ -28,6 +28,7 @@ class LinearBar:
     """One experiment's temperatures (steps + 1, Q) at the distinct, ascending `nodes` (Q,)."""
 
     newton_residual = None  # there is no iteration
+    met = None  # no law asks for the temperatures
 
     def __init__(
         self,

@@ -36,7 +36,8 @@ class Field(Protocol):
     """The temperatures (steps + 1, Q) of one experiment at its read nodes, with derivatives.
 
     heat: its balance; felt (p,): the components of theta that it depends on; newton_residual: what
-    the iterations of the last march left undone, None where there are none.
+    the iterations of the last march left undone, met: the lowest and the highest temperature that
+    it met, both None where no law is of the temperature.
     """
 
     heat: Heat
@@ -44,6 +45,9 @@ class Field(Protocol):
 
     @property
     def newton_residual(self) -> float | None: ...
+
+    @property
+    def met(self) -> tuple[float, float] | None: ...
 
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, Any]: ...
 

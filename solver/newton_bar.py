@@ -56,6 +56,12 @@ class NewtonBar:
         """The relative change that the last march's iterations left undone."""
         return self.march.residual
 
+    @property
+    def met(self) -> tuple[float, float]:
+        """The lowest and the highest temperature of all nodes in the last `forward`."""
+        reference: float = self._assemblies[0].reference
+        return self.march.lowest + reference, self.march.highest + reference
+
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, NewtonTrace]:
         """The field, and with `keep` what `pull_back` needs, good until the next call."""
 

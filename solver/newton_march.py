@@ -76,7 +76,8 @@ class NewtonMarch:
     """One bar's march by Newton: the same steps and read nodes for every set of coefficients.
 
     Holds the buffer of stage values, so one object serves one thread at a time. `residual` is the
-    largest relative change that the last march's Newton iterations left undone.
+    largest relative change that the last march's Newton iterations left undone; `lowest` and
+    `highest` are the temperatures that it met, less the reference.
     """
 
     def __init__(
@@ -93,8 +94,8 @@ class NewtonMarch:
         self.memory = memory
         self.pulse = pulse
         self.tolerance = tolerance
-        self.residual = 0.0
-        self.iterations = 0
+        self.residual, self.iterations = 0.0, 0
+        self.lowest, self.highest = np.inf, -np.inf
         self._states = np.empty((0, 0, 0))
         self._checkpoints = np.empty((0, 0))
 
@@ -106,7 +107,7 @@ class NewtonMarch:
         readings = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
         readings[0] = c.initial[self.probes]
         u = c.initial.copy()
-        self.residual, self.iterations = 0.0, 0
+        self._start_over()
         if keep:
             self._reserve(u.size, c.dtype)
             for block, (first, last) in enumerate(self.steps.blocks(u.size, self.memory)):
@@ -203,7 +204,8 @@ class NewtonMarch:
         self, c: NewtonCoefficients, first: int, last: int, u: Array, states: Array, readings: Array
     ) -> None:
         one_row = states.shape[0] == 1
-        report = np.zeros(7)
+        report = np.zeros(newton.REPORT)
+        report[[newton.LOWEST, newton.HIGHEST]] = self.lowest, self.highest
         for a, b in self.steps.slices(first, last, u.size, SECONDS_PER_ROW):
             self.pulse()
             code = newton.forward(
@@ -228,6 +230,11 @@ class NewtonMarch:
                 raise self._error(code, report, u)
         self.residual = max(self.residual, float(report[newton.WORST]))
         self.iterations += int(report[newton.TOTAL])
+        self.lowest, self.highest = float(report[newton.LOWEST]), float(report[newton.HIGHEST])
+
+    def _start_over(self) -> None:
+        self.residual, self.iterations = 0.0, 0
+        self.lowest, self.highest = np.inf, -np.inf
 
     def _error(self, code: int, report: Array, u: Array) -> StageError:
         step, stage, node = (int(report[i]) for i in (newton.STEP, newton.STAGE, newton.NODE))

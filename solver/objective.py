@@ -62,7 +62,9 @@ class Objective:
         self._loss = LOSSES[study.fit.loss]
         self._threshold = HUBER if study.fit.threshold is None else study.fit.threshold
         self.prior = prior_of(study, self.parameters)
-        self.curves = curves_to_smooth(study, self.parameters)
+        samples = curves_to_smooth(study, self.parameters)
+        self.curves: dict[str, Any] = {name: s.curve for name, s in samples.items()}
+        self.variables = {name: s.of for name, s in samples.items()}
         self.knots = {name: knots_of(curve) for name, curve in self.curves.items()}
         self.smooth({})
 

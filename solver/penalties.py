@@ -22,7 +22,7 @@ from solver.experiment import Study
 from solver.kernels import Array
 from solver.network import Network
 from solver.parameters import Parameters
-from solver.sampling import samples_of, wider
+from solver.sampling import Sample, samples_of, wider
 from solver.smoothing import difference_rows
 
 KNOTS = 65
@@ -137,14 +137,14 @@ def prior_of(study: Study, parameters: Parameters) -> Penalty:
     return LinearPenalty(csr_array(B), t, np.zeros(parameters.size, bool))
 
 
-def curves_to_smooth(study: Study, parameters: Parameters) -> dict[str, Any]:
+def curves_to_smooth(study: Study, parameters: Parameters) -> dict[str, Sample]:
     """Every unknown curve that is held smooth, by name: tables and networks; layers may jump."""
-    found: dict[str, Any] = {}
+    found: dict[str, Sample] = {}
     for experiment in study.experiments:
         for sample in samples_of(experiment):
             match sample.curve:
                 case Table(values=Unknown(name=name)) | Network(weights=Unknown(name=name)):
-                    found.setdefault(name, sample.curve)
+                    found.setdefault(name, sample)
     return {name: found[name] for name in parameters.names if name in found}
 
 

@@ -157,10 +157,11 @@ def _neighbours_mean(rows: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A curve of an experiment: its place there, itself, and how it is evaluated."""
+    """A curve of an experiment: its place there, itself, what it is of, and how it is evaluated."""
 
     place: Place
     curve: Curve
+    of: str  # x, t or u
     sampling: Sampling
 
 
@@ -175,17 +176,17 @@ def plain_samples(experiment: Experiment) -> list[Sample]:
     grid, material = experiment.grid, experiment.material
     nodes, stages = AtPoints(grid.x), AtPoints(grid.stage_times)
     once = AtPoints(np.zeros(1))
-    found = [Sample(INITIAL, as_curve(experiment.bar.initial), nodes)]
+    found = [Sample(INITIAL, as_curve(experiment.bar.initial), "x", nodes)]
     if material.exchange is not None:
-        found.append(Sample(RATE, as_curve(material.exchange.rate), once))
-        found.append(Sample(AMBIENT, as_curve(material.exchange.ambient), stages))
+        found.append(Sample(RATE, as_curve(material.exchange.rate), "t", once))
+        found.append(Sample(AMBIENT, as_curve(material.exchange.ambient), "t", stages))
     for index, source in enumerate(experiment.source):
-        found.append(Sample(("source", index, "profile"), as_curve(source.profile), nodes))
-        found.append(Sample(("source", index, "history"), as_curve(source.history), stages))
+        found.append(Sample(("source", index, "profile"), as_curve(source.profile), "x", nodes))
+        found.append(Sample(("source", index, "history"), as_curve(source.history), "t", stages))
     for side, end in experiment.ends.items():
-        found.append(Sample((side, end.drive), as_curve(getattr(end, end.drive)), stages))
+        found.append(Sample((side, end.drive), as_curve(getattr(end, end.drive)), "t", stages))
         if end.amount is not None:
-            found.append(Sample((side, end.amount), as_curve(getattr(end, end.amount)), once))
+            found.append(Sample((side, end.amount), as_curve(getattr(end, end.amount)), "t", once))
     return found
 
 
@@ -201,11 +202,11 @@ def law_samples(experiment: Experiment, widening: int = 0) -> Iterator[Sample]:
     if changes_with_temperature(experiment):
         expected = expected_temperatures([experiment])
     for place, law in laws_of(experiment):
-        sampling = of_place[place]
+        of, sampling = "x", of_place[place]
         if of_temperature(law):
             laid = layout(law, *wider(*expected, widening))
-            sampling = OverTemperatures(laid, expected)
-        yield Sample(place, filled(law, str(place[-1]), (experiment,)), sampling)
+            of, sampling = "u", OverTemperatures(laid, expected)
+        yield Sample(place, filled(law, str(place[-1]), (experiment,)), of, sampling)
 
 
 def laws_of(experiment: Experiment) -> Iterator[tuple[Place, Curve]]:

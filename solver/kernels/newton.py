@@ -35,7 +35,9 @@ STAGNANT = 1e-8  # relative change at which it is round-off that keeps the resid
 FAST = 0.1  # ratio of two changes from which convergence is quadratic
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
-WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE = range(7)  # entries of a report
+# Entries of a report.
+WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE, LOWEST, HIGHEST = range(9)
+REPORT = 9  # entries
 
 
 @kernel
@@ -118,6 +120,15 @@ def judge(books: Books, u: Array, s: Scratch) -> tuple[int, int]:
 
 
 @kernel
+def widen(u: Array, report: Array) -> None:
+    """Widen the range of temperatures in a report to those of u."""
+    low, high = report[LOWEST], report[HIGHEST]
+    for r in range(u.shape[0]):
+        low, high = min(low, u[r].real), max(high, u[r].real)
+    report[LOWEST], report[HIGHEST] = low, high
+
+
+@kernel
 def forward(
     books: Books,
     tableau: Array,
@@ -141,8 +152,9 @@ def forward(
     tableau (s, s); profiles (P, N); histories (m, s, P) and pinned (m, s, H) at the stage times;
     tolerance, most, smooth: see `settle`. Stage values are written to ``states[k - first]`` where
     `states` (rows, s, N) has as many rows as steps are asked for, or all to row 0 where it has one;
-    u at `probes` (Q,) to ``readings[k + 1]``. Returns SETTLED or what went wrong; `report` (7,)
-    holds the worst change, the most and the total of iterations, and where it went wrong.
+    u at `probes` (Q,) to ``readings[k + 1]``. Returns SETTLED or what went wrong; `report`
+    (REPORT,) holds the worst change, the most and the total of iterations, where it went wrong, and
+    the lowest and highest u of all nodes, which widen what stands there.
     """
     stages, n = tableau.shape[0], u.shape[0]
     slopes = np.empty((stages, n), u.dtype)
@@ -153,6 +165,7 @@ def forward(
     if wrong != SETTLED:
         report[STEP], report[STAGE], report[NODE] = first - 1, stages - 1, node
         return wrong
+    widen(u, report)
     for k in range(first, last):
         row = states[(k - first) % states.shape[0]]
         for r in range(n):
@@ -182,6 +195,7 @@ def forward(
                 if wrong != SETTLED:
                     report[STEP], report[STAGE], report[NODE] = k, i, node
                     return wrong
+            widen(u, report)
             copy(u, row[i])
             if i < stages - 1:
                 balance(books, u, s)
