@@ -77,6 +77,17 @@ class Spread(BaseModel):
     upper: list[Figure]
 
 
+class NetworkLaw(BaseModel):
+    """A fitted network as a document takes it, in the place of the unknown one."""
+
+    law: str = "network"
+    of: str
+    widths: list[int]
+    weights: list[float]
+    range: Interval
+    start: float = Field(description="its size")
+
+
 class CurveEstimate(BaseModel):
     """A whole curve that was unknown."""
 
@@ -87,7 +98,7 @@ class CurveEstimate(BaseModel):
     discretisation_error: list[Figure]
     smoothing: SmoothingAnswer | None = Field(description="null where it is free to jump")
     spread: Spread | None = Field(default=None, description="of a network")
-    weights: list[float] | None = Field(default=None, description="of a network, as in a document")
+    law: NetworkLaw | None = Field(default=None, description="of a network")
     reason: str | None = None
 
 

@@ -224,7 +224,7 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
         discretisation_error=c.discretisation.estimates[where].tolist(),
         smoothing=_smoothing(c, name),
         spread=_spread(c, name),
-        weights=c.networks[name].weights.tolist() if name in c.networks else None,
+        law=_network(c, name),
         reason=next((reason for reason in u.reasons[where] if reason), None),
     )
 
@@ -233,6 +233,19 @@ def _met(c: Calibration) -> tuple[float, float] | None:
     """The lowest and the highest temperature over all experiments."""
     ranges = [met for met in c.met if met is not None]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+
+
+def _network(c: Calibration, name: str) -> answers.NetworkLaw | None:
+    if name not in c.networks:
+        return None
+    law: Any = c.networks[name].law  # its range and its level are filled in
+    return answers.NetworkLaw(
+        of=law.of,
+        widths=list(law.widths),
+        weights=law.weights.tolist(),
+        range=law.range,
+        start=law.level,
+    )
 
 
 def _spread(c: Calibration, name: str) -> answers.Spread | None:

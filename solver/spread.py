@@ -1,4 +1,4 @@
-"""Fitted networks: their weights, and how far apart the curves lie that other starts led to."""
+"""Fitted networks: the laws, and how far apart the curves lie that other starts led to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from solver.kernels import Array
+from solver.network import Network
 from solver.objective import Objective
 from solver.scaling import Search
 from solver.tabulate import network_at
@@ -17,12 +18,12 @@ EXACT = 1e-10  # of J at the start, below which every fit is as good
 
 @dataclass(frozen=True, eq=False)
 class NetworkFit:
-    """A network's weights (W,), and the lowest and highest of the curves of `starts` starts.
+    """A network with its weights, and the lowest and highest of the curves of `starts` starts.
 
     Those that fit as well as the best; lower and upper (points,).
     """
 
-    weights: Array
+    law: Network
     starts: int
     lower: Array
     upper: Array
@@ -35,9 +36,9 @@ def networks_of(
     ends = [search, *(end for end in search.rivals if _as_good(objective, end, search))]
     found = {}
     for name in objective.parameters.networks:
-        curves = [network_at(objective, name, end.theta).value(points[name]) for end in ends]
-        weights = search.theta[objective.parameters.where[name]]
-        found[name] = NetworkFit(weights, len(ends), np.min(curves, axis=0), np.max(curves, axis=0))
+        laws = [network_at(objective, name, end.theta) for end in ends]
+        curves = [law.value(points[name]) for law in laws]
+        found[name] = NetworkFit(laws[0], len(ends), np.min(curves, axis=0), np.max(curves, axis=0))
     return found
 
 
