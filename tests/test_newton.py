@@ -1,0 +1,318 @@
+"""The march by Newton: how fast it converges, what it leaves undone, how it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from solver import (
+    Bar,
+    Convection,
+    Experiment,
+    Exponential,
+    Expression,
+    Flux,
+    Joint,
+    Linear,
+    Material,
+    Objective,
+    Polynomial,
+    Sensor,
+    Source,
+    Table,
+    Temperature,
+    Time,
+    TrialError,
+    Unknown,
+    calibrate,
+    newton_march,
+    simulate,
+)
+from solver.assemble_newton import NewtonAssembly
+from solver.kernels import Books, newton
+from solver.kernels.balance import balance, factor_shifted, look, scratch
+from solver.search import METHODS
+
+Array = np.ndarray
+
+# --- one stage -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Stage:
+    """The first stage of a march: ``E(u) - step q(u) = target``, to be solved from `start`."""
+
+    books: Books
+    target: Array
+    step: float
+    smooth: bool
+    start: Array
+
+    def residual(self, u: Array) -> float:
+        """How far the books are from balance, as a temperature."""
+        s = scratch(u)
+        look(self.books, u, s)
+        balance(self.books, u, s)
+        left = s.h - (self.target + self.step * s.q) / self.books.capacities
+        left[self.books.held] = 0.0
+        return float(np.linalg.norm(left))
+
+    def settle(self, u: Array, most: int, tolerance: float = 0.0, iterate: Any = newton.settle):
+        """Where so many iterations lead from u, and what they say."""
+        u, s = u.copy(), scratch(u)
+        look(self.books, u, s)
+        said = iterate(self.books, self.target, self.step, tolerance, most, self.smooth, u, s)
+        return u, *said
+
+
+def first_stage(e: Experiment) -> Stage:
+    """By backward Euler, at the end of its first step."""
+    parameters = Objective(e).parameters
+    assembly = NewtonAssembly(e, parameters)
+    c = assembly.coefficients(assembly.curves.at(parameters.start))
+    s, u, dt = scratch(c.initial), c.initial.copy(), e.grid.dt
+    look(c.books, u, s)
+    u[c.books.held] = c.pinned[0, 0]
+    heat = c.books.capacities * s.h + dt * c.histories[0, 0] @ c.profiles
+    return Stage(c.books, heat, dt, c.smooth, u)
+
+
+MATTER = {
+    "lecture": Material(Exponential(0.4, 0.6, of="u")),
+    "divergence": Material(Polynomial([0.2, 0.3, 0.2], of="u"), "divergence"),
+    "conductivity": Material(conductivity=Linear(0.5, 0.4, of="u"), heat_capacity=2.0),
+    "both": Material(
+        conductivity=Exponential(0.4, 0.6, of="u"), heat_capacity=Exponential(1.0, -0.3, of="u")
+    ),
+    "cubic": Material(
+        conductivity=Table(
+            [-9.0, 0.0, 1.0, 2.0, 9.0], [9.0, 8.0, 3.0, 1.0, 1.0], "monotone-cubic", of="u"
+        ),
+        heat_capacity=1.0,
+    ),
+}
+
+
+def heated(material: Material) -> Experiment:
+    """One long step of a bar that is hot on the left."""
+    return Experiment(
+        bar=Bar(1.0, 20, Expression("0.2+0.1*cos(3*x)")),
+        time=Time(0.4, 1),
+        material=material,
+        source=(Source(1.0),),
+        left=Temperature(2.0),
+        right=Convection(2.0, 0.5),
+    )
+
+
+def last_order(stage: Stage, iterate: Any = newton.settle) -> float:
+    """p in ``r_{k+1} ~ r_k^p``, of the last three residuals above round-off."""
+    left = [stage.residual(stage.settle(stage.start, k, iterate=iterate)[0]) for k in range(1, 30)]
+    fell = np.log([r for r in left if r > 1e-11 * stage.residual(stage.start)])[-3:]
+    return float((fell[2] - fell[1]) / (fell[1] - fell[0]))
+
+
+@pytest.mark.parametrize("name", MATTER)
+def test_the_residual_falls_quadratically(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = first_stage(heated(MATTER[name]))
+    assert last_order(stage) >= 1.9
+
+    def scaled(J: Array, D: Array, step: float, factors: Array) -> None:
+        factor_shifted(1.01 * J, 1.01 * D, step, factors)
+
+    monkeypatch.setattr(newton, "factor_shifted", scaled)  # felt where the kernel is not compiled
+    assert abs(last_order(stage, newton.settle.py_func) - 1.0) <= 0.1
+
+
+# --- a step that is too long for Newton alone ----------------------------------------------------
+
+
+def test_halving_settles_what_full_steps_never_do() -> None:
+    """Matter that melts at 1, within 0.1: full steps jump over it, to and fro, for ever."""
+    melts = Table([-9.0, 0.95, 1.0, 1.05, 9.0], [1.0, 1.0, 200.0, 1.0, 1.0], of="u")
+    material = Material(conductivity=1.0, heat_capacity=melts)
+    stage = first_stage(Experiment(Bar(1.0, 20), Time(1.0, 1), material, left=Temperature(2.0)))
+    u, iterations, change = stage.settle(stage.start, 60, 1e-13)
+    assert 0 < iterations <= 30
+    assert change <= 1e-13
+    assert stage.residual(u) <= 1e-14 * stage.residual(stage.start)
+    u = stage.start
+    for _ in range(200):
+        u, _, _ = stage.settle(u, 1)  # one iteration at a time is a full step every time
+    assert stage.residual(u) > 1e-2 * stage.residual(stage.start)
+
+
+# --- what the tolerance does to the gradient -----------------------------------------------------
+
+TOLERANCES = 10.0 ** -np.arange(4.0, 13.0)
+A, B = Unknown("a", 0.3), Unknown("b", 0.5)
+TWELVE = list(
+    product(
+        (
+            Material(
+                conductivity=Exponential(A, B, of="u"), heat_capacity=Exponential(1.0, -0.3, of="u")
+            ),
+            Material(
+                conductivity=Exponential(A, B, of="u"),
+                heat_capacity=Polynomial([1.0, 0.5, 0.4], of="u"),
+            ),
+            Material(conductivity=Linear(A, B, of="u"), heat_capacity=1.0),
+        ),
+        (10, 40),
+        ("tr-bdf2", "backward-euler"),
+    )
+)
+
+
+def pulsed(material: Material, steps: int, method: str) -> Experiment:
+    """Heated by a pulse, so that no two steps are alike."""
+    t = np.linspace(0.0, 1.0, 41)[1:]
+    return Experiment(
+        bar=Bar(1.0, 20, 0.2),
+        time=Time(1.0, steps, method),
+        material=material,
+        left=Flux(Expression("3*exp(-30*(t-0.5)**2)+0.3", "t")),
+        right=Convection(0.5, 1.0),
+        sensors=tuple(Sensor(x, t, 1.0 + np.sin(3.0 * t + x)) for x in (0.0, 0.3, 1.0)),
+    )
+
+
+def gradient_errors(e: Experiment) -> Array:
+    """Of the gradient at every tolerance, against that at the tightest."""
+    objective = Objective(e)
+
+    def gradient(tolerance: float) -> Array:
+        objective.models[0].bar.march.tolerance = tolerance
+        return objective.value_and_gradient(objective.parameters.start)[1]
+
+    best = gradient(1e-15)
+    return np.array([np.linalg.norm(gradient(tol) - best) for tol in TOLERANCES]) / np.linalg.norm(
+        best
+    )
+
+
+def falls_with_the_tolerance(errors: Array) -> bool:
+    """In proportion, ever down, and to 1e-9 at the end."""
+    slope = np.polyfit(np.log(TOLERANCES), np.log(errors), 1)[0]
+    return bool(slope >= 0.95 and (np.diff(errors) < 0.0).all() and errors[-1] <= 1e-9)
+
+
+def test_the_gradients_error_falls_with_the_tolerance() -> None:
+    """The worst of twelve bars: in a single one the last iterations come in leaps."""
+    worst = np.max([gradient_errors(pulsed(*case)) for case in TWELVE], axis=0)
+    assert falls_with_the_tolerance(worst)
+    assert (worst <= 20.0 * TOLERANCES).all()
+    assert not falls_with_the_tolerance(worst + 1e-8)  # a gradient wrong by that much
+    assert not falls_with_the_tolerance(np.sqrt(worst))
+
+
+# --- failing -------------------------------------------------------------------------------------
+
+
+def switched(end: float, dt: float = 1.0) -> Experiment:
+    """Matter that all but stops to conduct at 1; a source brings it there from 4.5 to 5.5 s."""
+    on = Expression("0.5*tanh(50*(t-4.5))-0.5*tanh(50*(t-5.5))", "t")
+    stops = Table([-999.0, 1.0, 1.1, 999.0], [1.0, 1.0, 1e-3, 1e-3], of="u")
+    return Experiment(
+        bar=Bar(1.0, 20),
+        time=Time(end, round(end / dt)),
+        material=Material(stops, "divergence"),
+        source=(Source(10.0, on),),
+        left=Temperature(1.0),
+        sensors=(Sensor(0.5),),
+    )
+
+
+def failure(of: Callable[[], object]) -> TrialError:
+    with pytest.raises(TrialError) as caught:
+        of()
+    return caught.value
+
+
+def test_a_failure_says_where_when_and_how_far() -> None:
+    assert np.isfinite(simulate(switched(6.0))[0]).all()
+    said = failure(lambda: simulate(switched(8.0))).problem
+    assert (said.place, said.code) == (("time", "steps"), "newton_failed")
+    figures = re.search(
+        r"at x = (\S+) m and t = (\S+) s, .* after (\d+) iterations .* by (\S+) of", said.detail
+    )
+    x, t, iterations, change = map(float, figures.groups())
+    assert 0.0 < x <= 1.0
+    assert t == 7.0
+    assert 1 < iterations <= newton_march.ITERATIONS
+    assert change > 1e3 * newton_march.TOLERANCE
+    assert "take smaller time steps" in said.detail
+    alone = failure(lambda: simulate(switched(7.0))).problem
+    assert alone == said
+
+
+def test_smaller_steps_help_as_the_failure_says() -> None:
+    assert np.isfinite(simulate(switched(8.0, dt=0.1))[0]).all()
+
+
+def test_a_failure_of_the_second_experiment_is_placed_there() -> None:
+    joint = Joint((switched(6.0), switched(7.0)))
+    said = failure(lambda: simulate(joint)).problem
+    assert said.place == ("experiments", 1, "time", "steps")
+
+
+# --- failing on the way --------------------------------------------------------------------------
+
+
+def bent(b: float | Unknown) -> Experiment:
+    """A bar in five long steps, whose diffusivity is exp(b u)."""
+    t = np.linspace(0.0, 2.0, 11)[1:]
+    return Experiment(
+        bar=Bar(1.0, 16),
+        time=Time(2.0, 5),
+        material=Material(Exponential(1.0, b, of="u"), "divergence"),
+        source=(Source(3.0),),
+        left=Temperature(1.0),
+        sensors=(Sensor(0.5, t), Sensor(1.0, t)),
+    )
+
+
+@pytest.fixture
+def failed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The codes of trials that fail, where the march gives up after seven iterations."""
+    codes: list[str] = []
+    explain = NewtonAssembly.explain
+
+    def listening(self: NewtonAssembly, *args: Any) -> TrialError | None:
+        error = explain(self, *args)
+        codes.append(error.problem.code if error else "wider")
+        return error
+
+    monkeypatch.setattr(newton_march, "ITERATIONS", 7)
+    monkeypatch.setattr(NewtonAssembly, "explain", listening)
+    return codes
+
+
+@pytest.mark.parametrize("method", ["levenberg-marquardt", "l-bfgs-b", "trust-region"])
+def test_a_failed_trial_is_stepped_back_from(method: str, failed: list[str]) -> None:
+    readings = simulate(bent(-0.5))
+    e = bent(Unknown("b", 3.0))
+    sensors = zip(e.sensors, readings, strict=True)
+    objective = Objective(replace(e, sensors=tuple(replace(s, temperatures=u) for s, u in sensors)))
+    failed.clear()
+    found = METHODS[method](objective, objective.parameters.start, None, lambda step: None)
+    assert "newton_failed" in failed
+    assert found.status == "converged"
+    assert found.theta == pytest.approx([-0.5], abs=1e-8)
+    with pytest.raises(TrialError):  # a start without an answer cannot be stepped back from
+        METHODS[method](objective, np.array([-6.0]), None, lambda step: None)
+
+
+def test_the_whole_answer_is_right_after_failed_trials(failed: list[str]) -> None:
+    e = bent(Unknown("b", 3.0))
+    sensors = zip(e.sensors, simulate(bent(-0.5)), strict=True)
+    e = replace(e, sensors=tuple(replace(s, temperatures=u, sigma=0.01) for s, u in sensors))
+    failed.clear()
+    assert calibrate(e).estimates["b"] == pytest.approx(-0.5, abs=1e-8)
+    assert "newton_failed" in failed
