@@ -42,9 +42,9 @@ def path_of(name: str) -> Path:
 
 
 def columns(name: str) -> dict[str, list[str]]:
-    """A CSV file by its header."""
+    """A CSV file by its header, which remarks may stand above."""
     with path_of(name).open(newline="") as file:
-        header, *rows = list(csv.reader(file))
+        header, *rows = list(csv.reader(line for line in file if not line.startswith("#")))
     return {
         title: [row[i] if i < len(row) else "" for row in rows] for i, title in enumerate(header)
     }
@@ -73,6 +73,27 @@ def slab(case: str) -> Experiment:
         material=Material(Unknown("kappa", 2e-6, scale="log"), "divergence"),
         right=Convection(Unknown("h", 3.0 * h, scale="log"), 120.0),
         sensors=sensors,
+    )
+
+
+def changing_slab(**matter: Any) -> Experiment:
+    """FDS's slab whose k and c change: 1 cm, insulated centre at x = 0, gas at 700 C in front.
+
+    k and rho c are straight lines between 0, 100 and 200 C; `matter` in their place.
+    """
+    table = columns("fds_analytic/heat_conduction_kc_cartesian.csv")
+    times, at = floats(table["Time"])[1:], [0.0, 100.0, 200.0]
+    k = Table(at, [0.10, 0.15, 0.20], of="u")
+    C = Table(at, 1e7 * np.array([1.0, 1.2, 1.0]), of="u")
+    return Experiment(
+        bar=Bar(0.01, None, 0.0),
+        time=Time(float(times[-1])),
+        material=Material(**{"conductivity": k, "heat_capacity": C} | matter),
+        right=Convection(10.0, 700.0),
+        sensors=(
+            Sensor(0.01, times, floats(table["Surface"])[1:], name="surface"),
+            Sensor(0.0, times, floats(table["Center"])[1:], name="centre"),
+        ),
     )
 
 
