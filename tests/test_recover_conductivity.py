@@ -1,4 +1,4 @@
-"""k = k0 (1 + beta u) from a surface and an inner sensor: a hundred noises, and honest intervals."""
+"""k = k0 (1 + beta u) from a surface and an inner sensor: honest intervals over a hundred noises."""
 
 from __future__ import annotations
 
