@@ -1,4 +1,4 @@
-"""k = k0 (1 + beta u) from a surface and an inner sensor: honest intervals over a hundred noises."""
+"""k = k0 (1 + beta u) from a surface and an inner sensor: honest intervals in a hundred noises."""
 
 from __future__ import annotations
 
