@@ -195,10 +195,10 @@ class FittedCurve(BaseModel):
 
 
 class Discretisation(BaseModel):
-    """The error that the grid leaves in the readings, beside the noise."""
+    """The error that the grid leaves in the readings, beside the noise; null where not known."""
 
-    cells: float = Field(description="rms over the readings, K, by the cells")
-    steps: float = Field(description="by the steps")
+    cells: Figure = Field(description="rms over the readings, K, by the cells")
+    steps: Figure = Field(description="by the steps")
     relative_to_noise: Figure
     chosen: bool = Field(description="whether the service chose cells or steps")
 

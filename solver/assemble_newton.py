@@ -33,14 +33,21 @@ WIDENINGS = 12  # times that the range of temperatures is widened, fourfold each
 class NewtonAssembly:
     """The map from the curves to what a Newton march takes, with its derivatives.
 
-    The laws are laid out for a range of temperatures, wider by `widening`.
+    The laws are laid out for a range of temperatures that has been widened, in pieces that have
+    been refined, so many times.
     """
 
-    def __init__(self, experiment: Experiment, parameters: Parameters, widening: int = 0) -> None:
-        self.curves = CurveValues(samples_of(experiment, widening), parameters)
+    def __init__(
+        self,
+        experiment: Experiment,
+        parameters: Parameters,
+        widening: int = 0,
+        refinement: int = 0,
+    ) -> None:
+        self.curves = CurveValues(samples_of(experiment, widening, refinement), parameters)
         self.heat = Heat(experiment, self.curves, parameters)
         self.grid, self.reference = self.heat.grid, self.heat.reference
-        self.last = widening == WIDENINGS
+        self.widest, self.finest = widening == WIDENINGS, refinement == pieces.REFINEMENTS
         self._loads = tuple(d for d in self.heat.driven if isinstance(d, Load))
         self._held = np.array([end.node for end in self.heat.pinned], np.int64)
 
@@ -143,11 +150,30 @@ class NewtonAssembly:
             "histories": any(unknown(load.history) for load in self._loads),
         }
 
-    def explain(self, error: StageError, theta: Array) -> TrialError | None:
-        """What a failed stage means, with place and time; None where a wider range would help."""
-        conducts = self.curves.of_temperature(self.heat.law)
-        stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT) or not conducts
-        place = HEAT_CAPACITY if stores else self.heat.law
+    def too_narrow(self, error: StageError) -> bool:
+        """Whether a stage failed at the end of a range that can be widened."""
+        left = error.code in (newton.CONDUCT_LEFT, newton.STORE_LEFT)
+        return left and not self.curves.layouts[self._failed(error)].firm and not self.widest
+
+    def too_coarse(self, values: Values, theta: Array, low: float, high: float) -> bool:
+        """Whether a law is not what marched at the temperatures met, `low` to `high`.
+
+        Raises TrialError where its pieces cannot be refined any more.
+        """
+        for place, layout in self.curves.layouts.items():
+            if not layout.follows(self.curves.law(place, theta), values[place], low, high):
+                if self.finest:
+                    detail = (
+                        f"the {POSITIVE[place][0]} changes too abruptly between {low:.6g} and "
+                        f"{high:.6g} K to be marched"
+                    )
+                    raise TrialError(place, "law_too_abrupt", detail)
+                return True
+        return False
+
+    def explain(self, error: StageError, theta: Array) -> TrialError:
+        """What a failed stage means, with place and time."""
+        place = self._failed(error)
         name, unit = POSITIVE[place]
         x, temperature = self.grid.x[error.node], error.temperature + self.reference
         where = f"at x = {x:g} m and t = {error.time:g} s"
@@ -164,10 +190,7 @@ class NewtonAssembly:
                 "changes less abruptly and stays well above zero"
             )
             return TrialError(("time", "steps"), "newton_failed", detail)
-        layout = self.curves.layouts[place]
-        if not layout.firm and not self.last:
-            return None
-        low, high = layout.limits
+        low, high = self.curves.layouts[place].limits
         detail = (
             f"the {name} is given from {low:.6g} to {high:.6g} K, but the temperature is "
             f"{temperature:.6g} K {where}"
@@ -180,6 +203,12 @@ class NewtonAssembly:
     def states(self) -> slice:
         """The nodes that are marched: all, held ones among them."""
         return slice(0, self.grid.x.size)
+
+    def _failed(self, error: StageError) -> Place:
+        """The law that a failed stage is about."""
+        conducts = self.curves.of_temperature(self.heat.law)
+        stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT) or not conducts
+        return HEAT_CAPACITY if stores else self.heat.law
 
     def _capacities(self, values: Values) -> Array:
         if HEAT_CAPACITY in values and not self.curves.of_temperature(HEAT_CAPACITY):

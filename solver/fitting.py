@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from solver.errors import TrialError
 from solver.experiment import Study, sigma_given
 from solver.kernels import Array
 from solver.march import Pulse
@@ -73,11 +74,14 @@ def noise_of(objective: Objective, theta: Array) -> float:
 def _finer(
     free: Study, settled: Study, objective: Objective, theta: Array, pulse: Pulse
 ) -> Study | None:
-    """The study on a finer grid where the estimate and its noise ask for one."""
+    """The study on a finer grid where the estimate and its noise ask for one, and it marches."""
     if is_chosen(free):
         return None
     noise = noise_of(objective, theta)
-    asked = with_grid(free, theta, noise=noise, least=LEAST, pulse=pulse)
+    try:
+        asked = with_grid(free, theta, noise=noise, least=LEAST, pulse=pulse)
+    except TrialError:
+        return None
     pairs = list(zip(asked.experiments, settled.experiments, strict=True))
     finer = [a.grid.cells > s.grid.cells or a.grid.steps > s.grid.steps for a, s in pairs]
     return asked if any(finer) else None

@@ -32,7 +32,8 @@ class NewtonBar:
     """One experiment's temperatures (steps + 1, Q) at the distinct, ascending `nodes` (Q,).
 
     Laws are laid out for the temperatures that are expected. Where a march leaves that range it is
-    begun again with a wider one, and so at every theta: what comes of one depends on no other.
+    begun again with a wider one, and with finer pieces where they were too coarse for the laws at
+    the temperatures met. So at every theta: what comes of one depends on no other.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class NewtonBar:
         pulse: Pulse,
     ) -> None:
         self._experiment, self._parameters = experiment, parameters
-        self._assemblies = [NewtonAssembly(experiment, parameters)]
-        self.heat, self.felt = self._assemblies[0].heat, self._assemblies[0].curves.felt
+        self._assemblies: dict[tuple[int, int], NewtonAssembly] = {}
+        first = self._assembly(0, 0)
+        self.heat, self.felt = first.heat, first.curves.felt
         grid = experiment.grid
         steps = Steps(grid.tableau, grid.dt, grid.steps)
         self.march = NewtonMarch(steps, nodes, memory=memory, pulse=pulse)
@@ -59,7 +61,7 @@ class NewtonBar:
     @property
     def met(self) -> tuple[float, float]:
         """The lowest and the highest temperature of all nodes in the last `forward`."""
-        reference: float = self._assemblies[0].reference
+        reference = self.heat.reference
         return self.march.lowest + reference, self.march.highest + reference
 
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, NewtonTrace]:
@@ -94,16 +96,25 @@ class NewtonBar:
     def _within_range(
         self, theta: Array, run: Callable[[NewtonAssembly, Values], Result]
     ) -> Result:
-        widening = 0
+        widening = refinement = 0
         while True:
-            if widening == len(self._assemblies):
-                wider = NewtonAssembly(self._experiment, self._parameters, widening)
-                self._assemblies.append(wider)
-            assembly = self._assemblies[widening]
+            assembly = self._assembly(widening, refinement)
+            values, stopped = assembly.curves.at(theta), None
             try:
-                return run(assembly, assembly.curves.at(theta))
-            except StageError as stopped:
-                explained = assembly.explain(stopped, theta)
-                if explained is not None:
-                    raise explained from None
-            widening += 1
+                found = run(assembly, values)
+            except StageError as error:
+                stopped = error
+            if stopped is not None and assembly.too_narrow(stopped):
+                widening += 1
+            elif assembly.too_coarse(values, theta, *self.met):
+                refinement += 1
+            elif stopped is not None:
+                raise assembly.explain(stopped, theta) from None
+            else:
+                return found
+
+    def _assembly(self, widening: int, refinement: int) -> NewtonAssembly:
+        key = widening, refinement
+        if key not in self._assemblies:
+            self._assemblies[key] = NewtonAssembly(self._experiment, self._parameters, *key)
+        return self._assemblies[key]

@@ -170,6 +170,7 @@ class NewtonMarch:
         readings = np.empty((count + 1, self.probes.size))
         readings_dot = np.empty((directions, count + 1, self.probes.size))
         u, u_dot = c.initial.copy(), d.initial.copy()
+        self._start_over()
         readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
         rows = n * (1 + directions)
         slices = list(self.steps.slices(0, count, rows, SECONDS_PER_ROW, CACHE))
@@ -206,6 +207,7 @@ class NewtonMarch:
         one_row = states.shape[0] == 1
         report = np.zeros(newton.REPORT)
         report[[newton.LOWEST, newton.HIGHEST]] = self.lowest, self.highest
+        code = newton.SETTLED
         for a, b in self.steps.slices(first, last, u.size, SECONDS_PER_ROW):
             self.pulse()
             code = newton.forward(
@@ -227,10 +229,12 @@ class NewtonMarch:
                 report,
             )
             if code != newton.SETTLED:
-                raise self._error(code, report, u)
+                break
         self.residual = max(self.residual, float(report[newton.WORST]))
         self.iterations += int(report[newton.TOTAL])
         self.lowest, self.highest = float(report[newton.LOWEST]), float(report[newton.HIGHEST])
+        if code != newton.SETTLED:
+            raise self._error(code, report, u)
 
     def _start_over(self) -> None:
         self.residual, self.iterations = 0.0, 0

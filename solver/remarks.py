@@ -14,6 +14,7 @@ from scipy.special import chdtr, chdtrc
 
 from solver.correlation import describe
 from solver.curvature import bent
+from solver.errors import TrialError
 from solver.experiment import Study, sigma_given
 from solver.kernels import Array
 from solver.march import Pulse
@@ -46,6 +47,7 @@ class Discretisation:
     """What the grid leaves out: rms over the readings in K, and in units of their noise.
 
     estimates (p,): by how much the estimates are off for it. chosen: whether the grid was chosen.
+    unknown: why all this is not known (NaN), or "".
     """
 
     cells: float
@@ -53,6 +55,7 @@ class Discretisation:
     relative_to_noise: float
     estimates: Array
     chosen: bool
+    unknown: str = ""
 
 
 def sensor_labels(study: Study) -> list[str]:
@@ -83,7 +86,11 @@ def discretisation_of(
     pulse: Pulse,
 ) -> Discretisation:
     """The error that the grid leaves in the readings y and in the estimates."""
-    error = grid_error(objective.study, theta, y, pulse=pulse)
+    try:
+        error = grid_error(objective.study, theta, y, pulse=pulse)
+    except TrialError as failed:
+        nothing = np.full(uncertainty.quantile.size, np.nan)
+        return Discretisation(np.nan, np.nan, np.nan, nothing, chosen, str(failed))
     noise = 1.0 if uncertainty.sigma is None else uncertainty.sigma
     weighted = error.total * objective.weights
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -173,6 +180,12 @@ def _curvature(objective: Objective, uncertainty: Uncertainty) -> Iterator[str]:
 def _grid(
     objective: Objective, uncertainty: Uncertainty, discretisation: Discretisation
 ) -> Iterator[str]:
+    if discretisation.unknown:
+        yield (
+            "What the grid leaves out is not known, the model has no answer on a grid twice as "
+            f"fine: {discretisation.unknown}"
+        )
+        return
     ratio = discretisation.relative_to_noise
     if ratio <= (SHARE if discretisation.chosen else 1.0) or _exact(objective, uncertainty):
         return

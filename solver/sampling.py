@@ -165,10 +165,14 @@ class Sample:
     sampling: Sampling
 
 
-def samples_of(experiment: Experiment, widening: int = 0) -> list[Sample]:
-    """Every curve of an experiment; laws of the temperature over a range `widening` times wider."""
+def samples_of(experiment: Experiment, widening: int = 0, refinement: int = 0) -> list[Sample]:
+    """Every curve of an experiment.
+
+    Laws of the temperature over a range that has been widened, in pieces that have been refined, so
+    often.
+    """
     plain = plain_samples(experiment)
-    return [plain[0], *law_samples(experiment, widening), *plain[1:]]
+    return [plain[0], *law_samples(experiment, widening, refinement), *plain[1:]]
 
 
 def plain_samples(experiment: Experiment) -> list[Sample]:
@@ -190,7 +194,7 @@ def plain_samples(experiment: Experiment) -> list[Sample]:
     return found
 
 
-def law_samples(experiment: Experiment, widening: int = 0) -> Iterator[Sample]:
+def law_samples(experiment: Experiment, widening: int = 0, refinement: int = 0) -> Iterator[Sample]:
     """The laws that conduct and store."""
     grid = experiment.grid
     of_place: dict[Place, Sampling] = {
@@ -204,7 +208,7 @@ def law_samples(experiment: Experiment, widening: int = 0) -> Iterator[Sample]:
     for place, law in laws_of(experiment):
         of, sampling = "x", of_place[place]
         if of_temperature(law):
-            laid = layout(law, *wider(*expected, widening))
+            laid = layout(law, *wider(*expected, widening), refinement)
             of, sampling = "u", OverTemperatures(laid, expected)
         yield Sample(place, filled(law, str(place[-1]), (experiment,)), of, sampling)
 

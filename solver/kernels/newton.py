@@ -7,7 +7,7 @@ With E(u) = capacities h(u), the heat content of every node's volume, and Q(u) =
 
 and pinned nodes have Y_i = g(t_k + c_i dt). Each implicit stage is solved by Newton with the
 tridiagonal matrix M = D - dt A_ii J, D = dE/du and J = dq/du; a step that does not bring the
-residual down is halved.
+residual down is halved. Where that leads nowhere, whole steps are tried from the start.
 
 References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8 (Newton in implicit
 Runge-Kutta methods); Celia, Bouloutas & Zarba, Water Resour. Res. 26 (1990) 1483-1496 (the form
@@ -50,19 +50,21 @@ def settle(
     smooth: bool,
     u: Array,
     s: Scratch,
+    damped: bool = True,
 ) -> tuple[int, float]:
     """Solve ``E(u) - step q(u) = target`` for u (N,), in place, from u, at which `look` stands.
 
     Until the next change of u would be below `tolerance` times the largest temperature; where the
     law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
     minus them where there is no root to be found, and that change. A complex u takes one iteration
-    more: the last one settles the imaginary part.
+    more: the last one settles the imaginary part. A step that does not bring the residual's norm
+    down is halved, unless not `damped`.
     """
     n, held = u.shape[0], books.held
     residual, delta = s.residual, s.delta
     before, share, found = np.inf, 1.0, False
     size, change = np.inf, np.inf
-    for iteration in range(1, most + 1):
+    for iteration in range(1, most + (2 if np.iscomplexobj(u) else 1)):
         balance(books, u, s)
         norm = 0.0
         for r in range(n):
@@ -75,12 +77,13 @@ def settle(
             if change <= STAGNANT:
                 return iteration, change
             share *= 0.5
-            if iteration == 1 or share < SHORTEST:
+            if iteration == 1 or share < SHORTEST or not (damped or np.isfinite(norm)):
                 return -iteration, change
-            for r in range(n):
-                u[r] += share * delta[r]
-            look(books, u, s)
-            continue
+            if damped:
+                for r in range(n):
+                    u[r] += share * delta[r]
+                look(books, u, s)
+                continue
         factor_shifted(s.J, s.D, step, s.factors)
         solve(s.factors, residual, delta)
         size_before, size, scale = size, 0.0, 0.0
@@ -162,10 +165,10 @@ def forward(
     s = scratch(u)
     look(books, u, s)
     wrong, node = judge(books, u, s)
+    widen(u, report)
     if wrong != SETTLED:
         report[STEP], report[STAGE], report[NODE] = first - 1, stages - 1, node
         return wrong
-    widen(u, report)
     for k in range(first, last):
         row = states[(k - first) % states.shape[0]]
         for r in range(n):
@@ -181,7 +184,19 @@ def forward(
             if tableau[i, i] != 0.0:
                 step = dt * tableau[i, i]
                 add_load(step, profiles, histories[k, i], target)
-                count, change = settle(books, target, step, tolerance, most, smooth, u, s)
+                guess, stuck = slopes[i], row[i]  # room that is filled later
+                copy(u, guess)
+                count, change = settle(books, target, step, tolerance, most, smooth, u, s, True)
+                if count < 0:  # the norm may mislead where a law is abrupt
+                    copy(u, stuck)
+                    copy(guess, u)
+                    look(books, u, s)
+                    tried, left = settle(books, target, step, tolerance, most, smooth, u, s, False)
+                    if tried > 0:
+                        count, change = tried, left
+                    else:
+                        copy(stuck, u)
+                        look(books, u, s)
                 report[TOTAL] += abs(count)
                 report[MOST], report[WORST] = (
                     max(report[MOST], abs(count)),
@@ -193,6 +208,7 @@ def forward(
                         wrong, node = NOT_CONVERGED, int(np.argmax(np.abs(s.delta)))
                     report[FIGURE], report[MOST] = change, -count
                 if wrong != SETTLED:
+                    widen(u, report)
                     report[STEP], report[STAGE], report[NODE] = k, i, node
                     return wrong
             widen(u, report)
