@@ -48,8 +48,11 @@ class Sampling(Protocol):
     def partials(self, curve: Any) -> Partials:
         """Their derivatives by the curve's Numbers."""
 
+    def of_points(self, at_points: Array) -> Array:
+        """The values (..., size) made of the curve's at `points`, (..., points)."""
+
     def at_points(self, value_bar: Array) -> Array:
-        """The cotangent of the curve at `points`, from that of the values made of it."""
+        """The transpose: the cotangent of the curve at `points`, from that of the values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,9 @@ class AtPoints:
     def partials(self, curve: Any) -> Partials:
         partials: Partials = curve.partials(self.points)
         return partials
+
+    def of_points(self, at_points: Array) -> Array:
+        return at_points
 
     def at_points(self, value_bar: Array) -> Array:
         return value_bar
@@ -93,6 +99,9 @@ class OfCells:
             means: Partials = curve.cell_partials(self.points)
             return means
         return {name: _neighbours_mean(p) for name, p in curve.partials(self.points).items()}
+
+    def of_points(self, at_points: Array) -> Array:
+        return np.asarray(0.5 * (at_points[..., 1:] + at_points[..., :-1]))
 
     def at_points(self, value_bar: Array) -> Array:
         return np.asarray(0.5 * (np.append(value_bar, 0.0) + np.append(0.0, value_bar)))
@@ -121,6 +130,9 @@ class OfVolumes:
         partials: Partials = curve.partials(self.points)
         return partials
 
+    def of_points(self, at_points: Array) -> Array:
+        return at_points
+
     def at_points(self, value_bar: Array) -> Array:
         return value_bar
 
@@ -146,6 +158,9 @@ class OverTemperatures:
     def partials(self, curve: Any) -> Partials:
         partials: Partials = curve.partials(self.points)
         return partials
+
+    def of_points(self, at_points: Array) -> Array:
+        return at_points
 
     def at_points(self, value_bar: Array) -> Array:
         return value_bar

@@ -115,10 +115,17 @@ class CurveValues:
 
     def dot(self, theta: Array, directions: Array) -> dict[Place, Array]:
         """Derivatives (q, points) of the curves along `directions` (q, p)."""
-        return {
-            place: sum(_product(matrix, directions[:, w]) for w, matrix in part.columns(theta))
-            for place, part in self._open.items()
-        }
+        values_dot = {}
+        for place, part in self._open.items():
+            curve, sampling = part.at(theta), part.sample.sampling
+            if hasattr(curve, "push"):
+                (_, where), *_ = part.slots
+                at_points = curve.push(sampling.points, directions[:, where])
+                values_dot[place] = sampling.of_points(at_points)
+                continue
+            products = [_product(matrix, directions[:, w]) for w, matrix in part.columns(theta)]
+            values_dot[place] = np.asarray(sum(products))
+        return values_dot
 
     def bar(self, theta: Array, values_bar: Values) -> Array:
         """The cotangent of theta (p,) from those of the curves."""
