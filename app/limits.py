@@ -11,10 +11,15 @@ from solver.errors import Place
 from solver.march import DIRECTIONS, MEMORY
 from solver.resolution import MOST_CELLS, MOST_STEPS
 
+NEWTON = 15  # linear marches that one with laws of the temperature takes the time of
+
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on cells x steps x stages (the time of one march), memory, and unknowns."""
+    """Bounds on cells x steps x stages (the time of one march), memory, and unknowns.
+
+    A march by Newton counts `NEWTON` times.
+    """
 
     cell_steps: int = 2_000_000_000
     bytes: int = 8 * 2**30
@@ -29,14 +34,15 @@ def beyond(
     Python integers throughout: they do not wrap. A grid that is left out counts as a fine one; how
     fine it gets is bounded where it is chosen.
     """
-    works = [_cells(d) * _steps(d) * _stages(d) for d in parts]
+    works = [_cells(d) * _steps(d) * _stages(d) * (NEWTON if _by_newton(d) else 1) for d in parts]
     if sum(works) > limits.cell_steps:
         most = works.index(max(works))
         size = f"{_count(_cells(parts[most]))} cells x {_count(_steps(parts[most]))} steps"
         if joint:
             size = f"{len(parts)} experiments, this one of {size},"
+        newton = f" (by Newton, each counts as {NEWTON})" if _by_newton(parts[most]) else ""
         detail = (
-            f"{size} are {_count(sum(works))} cell-steps, "
+            f"{size} are {_count(sum(works))} cell-steps{newton}, "
             f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
         yield Problem((*_place(joint, most), "bar", "cells"), "problem_too_large", detail)
@@ -77,6 +83,13 @@ def _stages(document: Any) -> int:
     run = document.time
     tableau = TABLEAUX.get(Time(run.end, run.steps, run.method).scheme)
     return len(tableau.rows) if tableau else 1
+
+
+def _by_newton(document: Any) -> bool:
+    """Whether a law is of the temperature."""
+    material = document.material
+    laws = (material.diffusivity, material.conductivity, material.heat_capacity)
+    return any(getattr(law, "of", "x") == "u" for law in laws)
 
 
 def estimated_bytes(document: Any, unknowns: int) -> int:

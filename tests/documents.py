@@ -112,6 +112,43 @@ def linear(cells: int | None = 20, steps: int | None = 40) -> Document:
     }
 
 
+def hot() -> Document:
+    """A bar that changes with temperature: a network conducts, a table with unknowns stores."""
+    return {
+        "bar": {"length": "10 cm", "cells": 16, "initial": "20 degC"},
+        "time": {"end": "5 min", "steps": 30, "method": "sdirk2"},
+        "material": {
+            "conductivity": {
+                "law": "network",
+                "of": "u",
+                "unknown": "k",
+                "widths": [3, 2],
+                "start": "40 W/m/K",
+                "range": [0, 400],
+                "u_unit": "degC",
+            },
+            "heat_capacity": {
+                "law": "table",
+                "of": "u",
+                "points": [-50, 300, 1500],
+                "u_unit": "degC",
+                "values": [3.4e6, {"unknown": "C", "start": 4e6, "lower": 1e5}, 6e6],
+            },
+        },
+        "left": {"kind": "flux", "value": "200 kW/m^2"},
+        "right": {
+            "kind": "convection",
+            "coefficient": 50.0,
+            "ambient": {"times": [0, 300], "values": [290.0, 320.0]},
+        },
+        "sensors": [
+            {"name": "face", "x": 0.0, "times": TIMES[:12], "sigma": 0.5},
+            {"name": "middle", "x": 0.05, "times": TIMES[:12], "sigma": 0.5},
+        ],
+        "fit": {"smoothing": {"k": {"weight": 10.0}}},
+    }
+
+
 def with_readings(
     document: Document, readings: dict[str, Any], noise: float, seed: int
 ) -> Document:

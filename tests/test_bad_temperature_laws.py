@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from app.document import read_document
+from app.limits import Limits
+from solver import InvalidExperiment
 from tests.documents import linear, put
 from tests.test_bad_input import refused
 
@@ -54,6 +58,15 @@ def test_a_law_that_makes_no_sense_is_refused_where_it_stands(
 ) -> None:
     reply = server.post("/v1/simulate", put(linear(), LAW, law))
     refused(reply, 422, pointer, code)
+
+
+def test_newtons_iteration_counts_among_the_limits() -> None:
+    hot = json.dumps(put(linear(), LAW, TABLE)).encode()  # 20 cells x 40 steps
+    read_document(hot, Limits(cell_steps=15 * 800))
+    with pytest.raises(InvalidExperiment, match="by Newton, each counts as 15") as refusal:
+        read_document(hot, Limits(cell_steps=15 * 800 - 1))
+    assert refusal.value.problems[0].pointer == "#/bar/cells"
+    read_document(json.dumps(linear()).encode(), Limits(cell_steps=800))
 
 
 def test_what_is_right_is_taken(server: Any) -> None:

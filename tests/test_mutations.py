@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.documents import TRUTH, linear, put, rich, twin
+from tests.documents import TRUTH, hot, linear, put, rich, twin
 
 PATHS = ("/v1/calibrate", "/v1/calibrate", "/v1/gradient", "/v1/simulate", "/v1/check")
 OTHERS = (
@@ -14,6 +14,7 @@ OTHERS = (
     *(0, -1, 3, 1e300, -1e300, 1e-300, 1e99, -1e60, 1e-60, 1e30, 1e12, 1e-9),
     *({"unknown": "z", "start": 1.0}, {"unknown": "q", "start": [1.0, 2.0]}),
     *({"column": "T_air"}, {"expression": "t"}, {"expression": "x"}, {"expression": "1e99*t"}),
+    *({"law": "linear", "of": "u", "a": 1.0, "b": 1e-3}, {"law": "exponential", "of": "u"}, "u"),
     *({"times": [0.0, 1200.0], "values": [300.0, 310.0]}, {"kind": "temperature", "value": 300.0}),
 )
 
@@ -28,6 +29,13 @@ def joint():
     first, second = single(), twin(linear(), {"a": 0.8})
     fit = first.pop("fit")
     return {"experiments": [first, second], "fit": fit}
+
+
+def changing():
+    """With matter that changes with temperature."""
+    document = twin(hot(), {"C": 4.5e6}, noise=0.5)
+    document["fit"]["max_iterations"] = 10
+    return document
 
 
 def places(part, place=()):
@@ -85,7 +93,10 @@ def refuse_constant(text):
     raise AssertionError(f"{text} left the service")
 
 
-@pytest.mark.parametrize(("document", "seed"), [(single, 1), (single, 2), (joint, 3)])
+CASES = [(single, 1), (single, 2), (joint, 3), (changing, 4), (changing, 5)]
+
+
+@pytest.mark.parametrize(("document", "seed"), CASES)
 def test_an_answer_or_a_refusal(server, document, seed):
     rng, start = random.Random(seed), document()
     assert server.post("/v1/calibrate", start).status_code == 200
