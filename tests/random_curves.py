@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 OPEN = ("known", "list", "some")  # a list as it is, as one unknown, with unknowns here and there
 KINDS = ("number", "unknown", "formula", "zero", *OPEN)
 NUMBER = "number"  # stands for a law too
+APART = 0.02  # of the half range: temperatures at which a law has a kink are no closer
 
 # What a network's fields are, besides its weights.
 WIDTHS, RANGE, LEVEL = tuple[int, ...], tuple[float, float] | None, float | None
@@ -99,11 +100,13 @@ class Curves:
         """Where a table has its values: at both ends, and up to four places in between.
 
         Temperatures mostly are near the middle of their range, so there the points are too; none is
-        round, for a temperature that stands on a kink has two derivatives.
+        round, for a temperature that stands on a kink has two derivatives, and no two are near.
         """
         low, reach, count = axis.low, axis.reach, self.draw(st.integers(0, 4))
         if axis.variable == "u":
-            inside = 0.5 * (low + reach + (reach - low) * self.rng.uniform(-1.0, 1.0, count) ** 3)
+            near_the_middle = np.sort(0.9 * self.rng.uniform(-1.0, 1.0, count) ** 3)
+            apart = near_the_middle + APART * (np.arange(count) - 0.5 * (count - 1))
+            inside = 0.5 * (low + reach + (reach - low) * apart)
         else:
             inside = self.rng.uniform(low, reach, count)
             if self.yes("at round places"):
@@ -168,7 +171,8 @@ class Curves:
             elif kind == Numbers and places is None:
                 figures[f.name] = np.array([size, *[0.0] * self.draw(st.integers(0, 3))])
             elif kind == Numbers:
-                figures[f.name] = size * 10.0 ** self.rng.uniform(-0.5, 0.5, places.size)
+                decades = 0.2 if axis.variable == "u" else 0.5
+                figures[f.name] = size * 10.0 ** self.rng.uniform(-decades, decades, places.size)
             elif kind == NDArray[Any]:
                 places = figures[f.name] = self.points(axis)
             elif kind == Variable:

@@ -15,20 +15,13 @@ from hypothesis import given
 from solver import Objective
 from solver.experiment import Study
 from tests import oracles, verification
-from tests.dense_bar import changes
 from tests.experiments import fifty, sizes, studies, two_hundred
 from tests.verification import complex_step, dot_product_gap, relative_gap
 
 READINGS_TOLERANCE = 1e-11
-AFTER_NEWTON = 1e-10  # of laws of the temperature: the march leaves what is below 1e-12 a step
 GRADIENT_TOLERANCE = 1e-10
 GAP_TOLERANCE = 1e-11
 WRONG = 1.001
-
-
-def tolerance(study: Study) -> float:
-    """How close readings come to the dense bar's, which iterates to round-off."""
-    return AFTER_NEWTON if changes(study.experiments[0]) else READINGS_TOLERANCE
 
 
 def smooth(objective: Objective) -> dict[str, float]:
@@ -51,8 +44,8 @@ def test_readings_are_those_of_the_dense_bar(study: Study) -> None:
     assert objective.parameters.names == tuple(values)
     np.testing.assert_array_equal(theta, oracles.flat(values))
     found, expected = objective.predict(theta), oracles.readings(study, values)
-    assert relative_gap(found, expected) <= tolerance(study)
-    assert relative_gap(WRONG * found, expected) > tolerance(study)
+    assert relative_gap(found, expected) <= READINGS_TOLERANCE
+    assert relative_gap(WRONG * found, expected) > READINGS_TOLERANCE
 
 
 @two_hundred
@@ -61,7 +54,7 @@ def test_adjoint_gradient_is_the_dense_bars(study: Study) -> None:
     objective, scale = Objective(study), sizes(study)
     weights, values = smooth(objective), oracles.start_values(study)
     J, gradient = objective.value_and_gradient(objective.parameters.start)
-    assert J == pytest.approx(oracles.misfit(study, values, weights), rel=tolerance(study))
+    assert J == pytest.approx(oracles.misfit(study, values, weights), rel=READINGS_TOLERANCE)
     expected = oracles.misfit_gradient(study, values, weights) * scale
     assert relative_gap(gradient * scale, expected) <= GRADIENT_TOLERANCE
     assert relative_gap(WRONG * gradient * scale, expected) > GRADIENT_TOLERANCE
