@@ -142,9 +142,12 @@ def test_halving_settles_what_full_steps_never_do() -> None:
     assert 0 < iterations <= 30
     assert change <= 1e-13
     assert stage.residual(u) <= 1e-14 * stage.residual(stage.start)
-    u = stage.start
-    for _ in range(200):
-        u, _, _ = stage.settle(u, 1)  # one iteration at a time is a full step every time
+
+    def whole_steps(*stage: Any) -> tuple[int, float]:
+        return newton.settle(*stage, False)
+
+    u, iterations, _ = stage.settle(stage.start, 200, 1e-13, whole_steps)
+    assert iterations == -200
     assert stage.residual(u) > 1e-2 * stage.residual(stage.start)
 
 
