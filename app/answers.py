@@ -99,6 +99,7 @@ class CurveEstimate(BaseModel):
     smoothing: SmoothingAnswer | None = Field(description="null where it is free to jump")
     spread: Spread | None = Field(default=None, description="of a network")
     law: NetworkLaw | None = Field(default=None, description="of a network")
+    weights: list[float] | None = Field(default=None, description="of a network, those of its law")
     reason: str | None = None
 
 

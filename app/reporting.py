@@ -208,7 +208,7 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
     u, where = c.uncertainty, c.told.where[name]
     values = c.told_theta[where]
     points = c.knots.get(name, np.arange(values.size, dtype=np.float64))
-    of = c.variables.get(name)
+    of, law = c.variables.get(name), _network(c, name)
     return answers.CurveEstimate(
         curve=answers.Curve(
             of=of,
@@ -224,7 +224,8 @@ def _curve_estimate(c: Calibration, name: str) -> answers.CurveEstimate:
         discretisation_error=c.discretisation.estimates[where].tolist(),
         smoothing=_smoothing(c, name),
         spread=_spread(c, name),
-        law=_network(c, name),
+        law=law,
+        weights=law.weights if law else None,
         reason=next((reason for reason in u.reasons[where] if reason), None),
     )
 

@@ -66,6 +66,7 @@ def test_the_curve_is_answered_with_its_band_over_the_temperatures_met(answer):
 
 def test_the_fitted_network_goes_into_a_document_as_it_is_answered(server, answer):
     law = answer["estimates"]["k"]["law"]
+    assert law["weights"] == answer["estimates"]["k"]["weights"]
     assert len(law["weights"]) == 8 * 2 + 8 * 9 + 9
     sensors = server.post("/v1/simulate", put(HOT, LAW, law)).json()["sensors"]
     wrong = put(HOT, LAW, law | {"start": 1.001 * law["start"]})
