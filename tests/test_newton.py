@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -142,11 +143,7 @@ def test_halving_settles_what_full_steps_never_do() -> None:
     assert 0 < iterations <= 30
     assert change <= 1e-13
     assert stage.residual(u) <= 1e-14 * stage.residual(stage.start)
-
-    def whole_steps(*stage: Any) -> tuple[int, float]:
-        return newton.settle(*stage, False)
-
-    u, iterations, _ = stage.settle(stage.start, 200, 1e-13, whole_steps)
+    u, iterations, _ = stage.settle(stage.start, 200, 1e-13, partial(newton.settle, damped=False))
     assert iterations == -200
     assert stage.residual(u) > 1e-2 * stage.residual(stage.start)
 
