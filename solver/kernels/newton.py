@@ -32,6 +32,8 @@ from solver.kernels.tridiagonal import Array, solve
 
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
 STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
+ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
+USUAL = 8  # iterations; whoever needs more may be chasing round-off
 FAST = 0.1  # ratio of two changes from which convergence is quadratic
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
@@ -73,9 +75,16 @@ def settle(
             residual[held[e]] = 0.0
         for r in range(n):
             norm += (abs(residual[r]) / books.capacities[r].real) ** 2
-        if not found and not norm < before:
-            if change <= STAGNANT:
-                return iteration, change
+        stuck = not found and not norm < before
+        settled = stuck and change <= STAGNANT
+        if not settled and not found and (stuck or iteration > USUAL):
+            settled = norm <= noise(books, target, step, u, s)
+            change = min(change, tolerance) if settled else change
+        if settled and not np.iscomplexobj(u):
+            return iteration, change
+        if settled:
+            found = True
+        elif stuck:
             share *= 0.5
             if iteration == 1 or share < SHORTEST or not (damped or np.isfinite(norm)):
                 return -iteration, change
@@ -102,6 +111,24 @@ def settle(
             return iteration, change
         before, share = norm, 1.0
     return -most, change
+
+
+@kernel
+def noise(books: Books, target: Array, step: float, u: Array, s: Scratch) -> float:
+    """The norm that the residual in `settle` may have of round-off alone.
+
+    A bar at rest has nothing else: its temperatures, less the reference, are no scale for it.
+    """
+    c, total = books.store.coefficients, 0.0
+    degree = c.shape[1] - 1
+    for r in range(u.shape[0]):
+        j, xi = s.store_where[r], abs(s.store_xi[r])
+        stored = abs(c[j, degree])
+        for d in range(degree - 1, -1, -1):
+            stored = stored * xi + abs(c[j, d])
+        conducted = step * abs(s.J[1, r] * u[r]) + abs(target[r])
+        total += (ROUND_OFF * (stored + conducted / books.capacities[r].real)) ** 2
+    return total
 
 
 @kernel
