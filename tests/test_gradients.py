@@ -79,7 +79,8 @@ def test_taylor_remainder_is_of_second_order(study: Study) -> None:
     smooth(objective)
     theta = objective.parameters.start
     _, gradient = objective.value_and_gradient(theta)
-    v = scale * np.where(gradient < 0.0, -1.0, 1.0)
+    uphill = np.where(gradient < 0.0, -1.0, 1.0)
+    v = scale * uphill * np.random.default_rng(6).uniform(0.5, 1.5, theta.size)
     slope = float(gradient @ v)
     right = verification.taylor(objective.value, theta, v, slope)
     wrong = verification.taylor(objective.value, theta, v, WRONG * slope)
