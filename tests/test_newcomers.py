@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from solver import (
+    LAWS,
     LOSSES,
     TABLEAUX,
     Experiment,
@@ -23,7 +24,7 @@ from solver import (
     simulate,
     value_and_gradient,
 )
-from solver.curves import Number, Series
+from solver.curves import Number, Series, Variable
 from solver.integrators import Tableau
 from solver.losses import Shaped
 from tests import oracles
@@ -104,6 +105,42 @@ def test_a_law_needs_only_its_value_and_partials(
     experiment = course(material=Material(law(Unknown("a", 2.0), Unknown("b", 0.7)), form))
     _, gradient = Objective(experiment).value_and_gradient(np.array([2.0, 0.7]))
     expected = oracles.misfit_gradient(experiment, oracles.start_values(experiment))
+    assert (relative_gap(gradient, expected) <= GRADIENT_TOLERANCE) == right
+
+
+@dataclass(frozen=True)
+class RationalOf(Rational):
+    """The same law, of the place or of the temperature; nothing says how it is laid out."""
+
+    of: Variable = "x"
+
+
+class ForgetfulOf(RationalOf):
+    """With a slip of the pen in one partial."""
+
+    def partials(self, s: np.ndarray) -> dict[str, np.ndarray]:
+        return super().partials(s) | {"b": -self.a * s}
+
+
+@pytest.mark.parametrize("place", ["nondivergence", "divergence", "conductivity", "heat_capacity"])
+@pytest.mark.parametrize(("law", "right"), [(RationalOf, True), (ForgetfulOf, False)])
+def test_a_law_of_the_temperature_needs_only_to_say_so(
+    law: type[RationalOf], right: bool, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LAWS, "rational", law)
+    a, b = Unknown("a", 2.0), Unknown("b", 0.7)
+    one = law(a, b, of="u")
+    laws = {"conductivity": 1.5, "heat_capacity": 1.2} | {place: one}
+    material = (
+        Material(one, place) if place in ("nondivergence", "divergence") else Material(**laws)
+    )
+    experiment = replace(busy(), material=material)
+    objective, values = Objective(experiment), oracles.start_values(experiment)
+    theta = objective.parameters.start
+    readings = oracles.readings(experiment, values)
+    assert relative_gap(objective.predict(theta), readings) <= 1e-11
+    _, gradient = objective.value_and_gradient(theta)
+    expected = oracles.misfit_gradient(experiment, values)
     assert (relative_gap(gradient, expected) <= GRADIENT_TOLERANCE) == right
 
 
