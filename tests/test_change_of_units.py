@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -27,8 +27,10 @@ from solver import (
     Unknown,
     value_and_gradient,
 )
+from solver.network import initial_weights
 
 FORMS = ("nondivergence", "divergence", "conductivity")
+OF_U = ("uu", "ux", "xu")
 
 
 @dataclass(frozen=True)
@@ -54,43 +56,59 @@ class Units:
 
 
 SI = Units()
-Law = Callable[[Units, str, float], Any]
+Law = Callable[
+    [Units, str, float, float], Any
+]  # with the law's own unit, and that of what it is of
 FIGURES: dict[str, Law] = {
-    "constant": lambda u, name, unit: {"a": u.unknown(f"{name}.a", 0.7, unit)},
-    "linear": lambda u, name, unit: {
+    "constant": lambda u, name, unit, s: {"a": u.unknown(f"{name}.a", 0.7, unit)},
+    "linear": lambda u, name, unit, s: {
         "a": u.unknown(f"{name}.a", 0.7, unit),
-        "b": u.unknown(f"{name}.b", 0.4, unit / u.metre),
+        "b": u.unknown(f"{name}.b", 0.4, unit / s),
     },
-    "polynomial": lambda u, name, unit: {
+    "polynomial": lambda u, name, unit, s: {
         "coefficients": u.unknown(
-            f"{name}.c", [0.7, 0.2, 0.4], unit / u.metre ** np.array([0.0, 1.0, 2.0])
+            f"{name}.c", [0.7, 0.2, 0.4], unit / s ** np.array([0.0, 1.0, 2.0])
         )
     },
-    "exponential": lambda u, name, unit: {
+    "exponential": lambda u, name, unit, s: {
         "a": u.unknown(f"{name}.a", 0.7, unit),
-        "b": u.unknown(f"{name}.b", -0.6, 1.0 / u.metre),
+        "b": u.unknown(f"{name}.b", -0.6, 1.0 / s),
     },
-    "table": lambda u, name, unit: {
-        "points": np.array([0.0, 0.3, 1.0]) * u.metre,
-        "values": u.unknown(f"{name}.values", [0.7, 0.9, 0.4], unit),
+    "table": lambda u, name, unit, s: {
+        "points": np.array([-3.0, 0.3, 1.0, 3.0]) * s,
+        "values": u.unknown(f"{name}.values", [0.7, 0.9, 0.4, 0.5], unit),
         "interpolation": "monotone-cubic",
     },
-    "layers": lambda u, name, unit: {
-        "edges": np.array([0.37]) * u.metre,
+    "layers": lambda u, name, unit, s: {
+        "edges": np.array([0.37]) * s,
         "values": u.unknown(f"{name}.values", [0.7, 0.3], unit),
     },
+    "network": lambda u, name, unit, s: {
+        "weights": u.unknown(f"{name}.weights", initial_weights((2,), 1), 1.0),
+        "widths": (2,),
+        "level": 0.7 * unit,
+    },
 }
+# A law, and what it is of; with two in the matter, what conducts and what stores.
+EVERY = [(law, "xx") for law in sorted(LAWS)]
+EVERY += [(law, of) for law in sorted(LAWS) if "of" in get_type_hints(LAWS[law]) for of in OF_U]
 
 
-def bar_in(u: Units, law: str, form: str, pinned: bool) -> Experiment:
+def law_in(u: Units, law: str, name: str, unit: float, of: str) -> Any:
+    if of == "x":
+        return LAWS[law](**FIGURES[law](u, name, unit, u.metre))
+    return LAWS[law](**FIGURES[law](u, name, unit, u.kelvin), of="u")
+
+
+def bar_in(u: Units, law: str, of: str, form: str, pinned: bool) -> Experiment:
     """The same bar whatever the units, and nothing known of it."""
     C = u.capacity(form)
-    k = LAWS[law](**FIGURES[law](u, "k", C * u.metre**2 / u.second))
+    k = law_in(u, law, "k", C * u.metre**2 / u.second, of[0])
     rate = u.unknown("rate", 0.3, C / u.second)
     exchange = Exchange(rate, u.unknown("ambient", 0.5, u.kelvin))
     material = Material(k, form, exchange=exchange)
     if form == "conductivity":
-        heat_capacity = LAWS[law](**FIGURES[law](u, "C", C))
+        heat_capacity = law_in(u, law, "C", C, of[1])
         material = Material(conductivity=k, heat_capacity=heat_capacity, exchange=exchange)
     flux = u.unknown("flux", [0.4, -0.2], C * u.kelvin * u.metre / u.second)
     h = u.unknown("h", 0.9, C * u.metre / u.second)
@@ -115,12 +133,12 @@ def bar_in(u: Units, law: str, form: str, pinned: bool) -> Experiment:
 
 @pytest.mark.parametrize("pinned", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("law", FIGURES)
-def test_other_units_same_bar(law: str, form: str, pinned: bool) -> None:
+@pytest.mark.parametrize(("law", "of"), EVERY)
+def test_other_units_same_bar(law: str, of: str, form: str, pinned: bool) -> None:
     """The same misfit, and each derivative per its own unit."""
-    J, gradient = value_and_gradient(bar_in(SI, law, form, pinned))
+    J, gradient = value_and_gradient(bar_in(SI, law, of, form, pinned))
     units = Units(1e3, 1 / 3600, 1e-3, 1e3)
-    other, converted = value_and_gradient(bar_in(units, law, form, pinned))
+    other, converted = value_and_gradient(bar_in(units, law, of, form, pinned))
     assert other == pytest.approx(J, rel=1e-10)
     assert gradient.keys() == converted.keys()
     scale = max(np.max(np.abs(g)) for g in gradient.values())
@@ -141,5 +159,5 @@ def test_experiments_of_a_joint_fit_in_one_set_of_units() -> None:
 
 
 def _joint(u: Units) -> Joint:
-    pair = (bar_in(u, "linear", "conductivity", pinned) for pinned in (False, True))
+    pair = (bar_in(u, "linear", "ux", "conductivity", pinned) for pinned in (False, True))
     return Joint(tuple(pair))
