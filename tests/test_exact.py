@@ -1,4 +1,4 @@
-"""Exact solutions of the equation and published figures: cases D to F of the exact solutions.
+"""Exact solutions of the equation and published figures: cases D to G of the exact solutions.
 
 The bar is [0, 1], insulated at x = 0 and held at 0 at x = 1, unless said otherwise.
 """
@@ -16,7 +16,9 @@ from scipy.optimize import brentq
 from scipy.special import j0, j1, jv, y0, y1, yv
 
 from solver import (
+    TABLEAUX,
     Bar,
+    Experiment,
     Expression,
     Grading,
     Linear,
@@ -24,6 +26,7 @@ from solver import (
     Sensor,
     Source,
     Table,
+    Temperature,
     Time,
     simulate,
     simulate_field,
@@ -155,6 +158,38 @@ def test_f_bessel_modes_decay(form: str, mode: Any, mu: float) -> None:
     assert errors[-1] <= 1e-3
     wrong = [error(50, 100, 1.01 * mu), error(100, 400, 1.01 * mu), error(200, 1600, 1.01 * mu)]
     assert abs(observed_orders(wrong)[-1] - 2.0) > 0.05
+
+
+def case_g(cells: int, steps: int, method: str = "backward-euler", b: float = 1.5) -> float:
+    """The largest error at the end with ``kappa = w = 2 + b u``, which obeys ``w_t = w w_xx``.
+
+    ``w = (3.5 - 1.2 x^2) / (1 + 2.4 t)`` for b = 1.5. The second difference of a parabola is exact,
+    so all error comes from the steps in time.
+    """
+    experiment = Experiment(
+        bar=Bar(1.0, cells, Expression("(3.5-1.2*x**2-2)/1.5")),
+        time=Time(1.0, steps, method),
+        material=Material(Linear(2.0, b, of="u")),
+        right=Temperature(Expression("(2.3/(1+2.4*t)-2)/1.5", "t")),
+    )
+    found = simulate_field(experiment)
+    exact = ((3.5 - 1.2 * found.x**2) / 3.4 - 2.0) / 1.5
+    return float(np.abs(found.temperatures[-1] - exact).max())
+
+
+def test_g_errors_of_backward_euler() -> None:
+    errors = [case_g(50, steps) for steps in (50, 100, 200)]
+    assert [f"{error:.2e}" for error in errors] == ["4.55e-03", "2.26e-03", "1.12e-03"]
+    assert case_g(16, 50) == pytest.approx(errors[0], rel=1e-3)
+    assert f"{case_g(50, 50, b=1.505):.2e}" != "4.55e-03"
+
+
+@pytest.mark.parametrize("method", sorted(TABLEAUX))
+def test_g_orders_in_time(method: str) -> None:
+    order, steps = TABLEAUX[method].order, (100, 200, 400)
+    right, wrong = ([case_g(10, m, method, b) for m in steps] for b in (1.5, 1.6))
+    assert abs(observed_orders(right)[-1] - order) <= 0.05
+    assert abs(observed_orders(wrong)[-1] - order) > 0.5
 
 
 # --- published figures ---------------------------------------------------------------------------

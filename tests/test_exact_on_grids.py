@@ -1,4 +1,4 @@
-"""Solutions that the scheme meets to the last digits: cases A to C of the exact solutions.
+"""Solutions that the scheme meets to the last digits: cases A to C and G of the exact solutions.
 
 The bar is [0, 1], insulated at x = 0 and held at 0 at x = 1, unless said otherwise; every method
 takes its turn.
@@ -34,6 +34,7 @@ from solver import (
     simulate_field,
 )
 from solver.curves import as_curve
+from solver.grid import Grid
 from tests.experiments import METHODS, lecture
 from tests.verification import worst_error
 
@@ -194,3 +195,71 @@ def test_steady_flux_through_the_bar(left: str, right: str) -> None:
     depth = 1 - found.x if left == "flux" else found.x
     np.testing.assert_allclose(found.temperatures[-1], 0.3 + q / kappa * depth, rtol=1e-11)
     assert abs(found.temperatures[-1].max() - 0.3 + q / kappa) > 0.1  # heat flows in, not out
+
+
+# --- matter that changes with its temperature ----------------------------------------------------
+
+FALL = 2.4
+
+
+def falling(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """``c' = -FALL c^2`` from 1 by the grid's own method: at every step, and at every stage."""
+    c, stages = [1.0], []
+    for k in range(grid.steps):
+        A = grid.tableau.A_start if k < grid.tableau.start_steps else grid.tableau.A
+        Y: list[float] = []
+        for i, row in enumerate(A):
+            known = c[-1] - grid.dt * sum(row[j] * FALL * Y[j] ** 2 for j in range(i))
+            share = FALL * grid.dt * row[i]
+            Y.append(2 * known / (1 + np.sqrt(1 + 4 * share * known)))  # Y + share Y^2 = known
+        stages.append(Y)
+        c.append(Y[-1])
+    return np.array(c), np.array(stages)
+
+
+@pytest.mark.parametrize("grading", [None, GRADED])
+@pytest.mark.parametrize("cells", [3, 16, 50])
+def test_g_a_parabola_falls_as_the_method_has_it(
+    cells: int, grading: Grading | None, method: str
+) -> None:
+    """``w = kappa = 2 + 1.5 u`` obeys ``w_t = w w_xx``: ``w = (3.5 - 1.2 x^2) c(t)``.
+
+    There ``c' = -2.4 c^2``. A grid meets it where the held end falls by the method too, and all error is the method's.
+    """
+    shape = "(3.5-1.2*x**2)"
+    experiment = Experiment(
+        bar=Bar(1.0, cells, Expression(f"({shape}-2)/1.5"), grading),
+        time=Time(1.0, 50, method),
+        material=Material(Linear(2.0, 1.5, of="u")),
+    )
+    grid = experiment.grid
+    c, stages = falling(grid)
+    times = grid.stage_times[1:].reshape(stages.shape)
+    points, first = np.unique(np.append(0.0, times), return_index=True)
+    end = (2.3 * np.append(1.0, stages)[first] - 2.0) / 1.5
+    by_the_method = replace(experiment, right=Temperature(Table(points, end)))
+    w = np.multiply.outer(c, 3.5 - 1.2 * grid.x**2)
+    found = simulate_field(by_the_method).temperatures
+    assert np.abs(2.0 + 1.5 * found - w).max() <= 1e-11  # of Newton steps of 1e-13
+    by_the_equation = replace(
+        experiment, right=Temperature(Expression(f"(2.3/(1+{FALL}*t)-2)/1.5", "t"))
+    )
+    found = simulate_field(by_the_equation).temperatures
+    assert np.abs(2.0 + 1.5 * found - w).max() > 1e-6
+
+
+@pytest.mark.parametrize("kappa", ["2+1.5*u", "2*exp(0.4*u)"])
+def test_a_whatever_the_law_of_the_temperature(kappa: str, method: str) -> None:
+    """``u = t (1 - x^2)``, whose law's values at the nodes are given to the source."""
+    law = {"2+1.5*u": Linear(2.0, 1.5, of="u"), "2*exp(0.4*u)": Exponential(2.0, 0.4, of="u")}[
+        kappa
+    ]
+    experiment = replace(lecture(law, 20, 10), time=Time(1.0, 10, method))
+    x, t = experiment.grid.x, np.unique(np.append(0.0, experiment.grid.stage_times))
+    parabola = 1.0 - x**2
+    hats = [Table(x, np.eye(x.size)[i]) for i in range(x.size)]  # one source for every node
+    heat = [parabola[i] + 2.0 * law.value(t * parabola[i]) * t for i in range(x.size)]
+    sources = tuple(Source(hat, Table(t, h)) for hat, h in zip(hats, heat, strict=True))
+    found = simulate_field(replace(experiment, source=sources))
+    assert worst_error(found, lambda x, t: t * (1 - x**2)) <= 1e-13
+    assert worst_error(found, lambda x, t: t * (1 - 0.999 * x**2)) > 1e-4
