@@ -224,7 +224,8 @@ def test_g_a_parabola_falls_as_the_method_has_it(
 ) -> None:
     """``w = kappa = 2 + 1.5 u`` obeys ``w_t = w w_xx``: ``w = (3.5 - 1.2 x^2) c(t)``.
 
-    There ``c' = -2.4 c^2``. A grid meets it where the held end falls by the method too, and all error is the method's.
+    There ``c' = -2.4 c^2``. A grid meets it where the held end falls by the method too, and all
+    error is the method's.
     """
     shape = "(3.5-1.2*x**2)"
     experiment = Experiment(
