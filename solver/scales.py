@@ -43,7 +43,8 @@ def filled(law: Any, key: str, experiments: tuple[Any, ...]) -> Any:
         span = expected_temperatures(experiments)
     else:
         span = (0.0, max(e.bar.length for e in experiments))
-    return law.filled(span, _level(experiments[0], key))
+    of_it = next(e for e in experiments if getattr(e.material, key) is not None)
+    return law.filled(span, _level(of_it, key))
 
 
 def with_networks_filled(experiments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -89,6 +90,8 @@ def _level(e: Any, key: str) -> float:
     if key == "diffusivity":
         return _positive(kappa)
     other = e.material.heat_capacity if key == "conductivity" else e.material.conductivity
+    if other is None:  # which validation reports
+        return 1.0
     if isinstance(other, Network):
         return 1.0 if other.level is None else _positive(_ratio(key, kappa, other.level))
     reach = e.bar.length if getattr(other, "of", "x") == "x" else expected_temperatures([e])[1]
