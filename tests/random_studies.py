@@ -43,7 +43,7 @@ OF_TEMPERATURE: tuple[Kind, ...] = tuple(
 )
 DIFFUSIVITIES = (None, "nondivergence", "divergence")  # their forms
 HOTTEST = 25.0  # in units of `Studies.kelvin`: no temperature is further from 0
-MOST = {"x": 40, "u": 6}  # cells, and steps; the dense Newton is slow
+MOST = {"x": 40, "u": 5}  # cells, and steps; the dense Newton is slow
 
 
 def alone(kinds: tuple[Kind, ...]) -> list[tuple[str | None, tuple[Kind, ...]]]:

@@ -1,4 +1,4 @@
-"""Every derivative, on two hundred random studies, against proofs that share no code with it.
+"""Every derivative, on many random studies, against proofs that share no code with it.
 
 Each proof comes with its negative control: what it lets pass is only worth something if it stops a
 gradient that is wrong by a thousandth.
@@ -15,7 +15,7 @@ from hypothesis import given
 from solver import Objective
 from solver.experiment import Study
 from tests import oracles, verification
-from tests.experiments import fifty, sizes, studies, two_hundred
+from tests.experiments import examples, fifty, sizes, studies, two_hundred
 from tests.verification import complex_step, dot_product_gap, relative_gap
 
 READINGS_TOLERANCE = 1e-11
@@ -48,7 +48,7 @@ def test_readings_are_those_of_the_dense_bar(study: Study) -> None:
     assert relative_gap(WRONG * found, expected) > READINGS_TOLERANCE
 
 
-@two_hundred
+@examples(100)  # the dense Newton is slow
 @given(studies())
 def test_adjoint_gradient_is_the_dense_bars(study: Study) -> None:
     objective, scale = Objective(study), sizes(study)
@@ -72,7 +72,7 @@ def test_adjoint_gradient_is_the_complex_step_through_the_same_kernels(study: St
     assert relative_gap(WRONG * gradient * scale, expected) > GRADIENT_TOLERANCE
 
 
-@two_hundred
+@examples(100)
 @given(studies())
 def test_taylor_remainder_is_of_second_order(study: Study) -> None:
     objective, scale = Objective(study), sizes(study)

@@ -8,13 +8,28 @@ import numpy as np
 import pytest
 
 import solver
-from solver import Bar, Expression, Fit, Joint, Objective, TrialError, Unknown
+from solver import (
+    Bar,
+    Expression,
+    Fit,
+    Flux,
+    Joint,
+    Linear,
+    Material,
+    Objective,
+    Time,
+    TrialError,
+    Unknown,
+)
+from solver.network import Network, unknown_network
 from solver.validation import validate_for_data, validate_for_fit
 from tests import oracles
 from tests.experiments import course, with_curve
 from tests.mistakes import FINE, law, problems_of, second, sensor, source
+from tests.verification import relative_gap
 
 U = Unknown
+NETWORK = unknown_network("w", (3,), 1, of="u", level=1.5)
 
 
 def test_a_joint_misfit_is_the_sum_of_its_experiments() -> None:
@@ -55,6 +70,36 @@ def test_a_direction_that_one_experiment_does_not_feel() -> None:
     assert np.all(np.abs(R[51:, 2:]).max(axis=0) > 0.0)
     readings = oracles.readings(joint, oracles.start_values(joint))
     np.testing.assert_allclose(objective.predict(objective.parameters.start), readings, rtol=1e-12)
+
+
+def test_a_network_in_common_is_one_function() -> None:
+    """Of the place or of the temperature, its range is that of all experiments together."""
+    for of, range in (("x", (0.0, 2.0)), ("u", (0.0, 8.0))):
+        law = unknown_network("w", (3,), 1, of=of, level=1.5)
+        cold = course(np.linspace(0.1, 0.3, 51), material=Material(law, "divergence"))
+        hot = replace(cold, bar=Bar(2.0, 30, initial=8.0), left=Flux(0.5))
+        theta = np.array(law.weights.start)
+        joint = Objective(Joint((cold, hot)))
+        given = Material(replace(law, range=range), "divergence")
+        parts = [Objective(replace(e, material=given)).value(theta) for e in (cold, hot)]
+        assert joint.value(theta) == pytest.approx(sum(parts), rel=1e-13)
+        alone = [Objective(e).value(theta) for e in (cold, hot)]
+        assert joint.value(theta) != pytest.approx(sum(alone), rel=1e-9)
+
+
+@pytest.mark.parametrize("law", [Linear(U("a", 1.0), U("b", 0.4), of="u"), NETWORK])
+def test_a_joint_misfit_with_laws_of_the_temperature(law: Linear | Network) -> None:
+    """Value, gradient and what each experiment feels, against the dense bar."""
+    first = course(np.linspace(0.1, 0.3, 51), material=Material(law, "divergence"))
+    first = replace(first, bar=Bar(1.0, 6), time=Time(1.0, 8))
+    second = replace(first, material=Material(conductivity=law, heat_capacity=1.3))
+    joint = Joint((first, replace(second, left=Flux(U("flux", 0.3)))))
+    values = oracles.start_values(joint)
+    J, gradient = Objective(joint).value_and_gradient(oracles.flat(values))
+    assert J == pytest.approx(oracles.misfit(joint, values), rel=1e-11)
+    expected = oracles.misfit_gradient(joint, values)
+    assert relative_gap(gradient, expected) <= 1e-10
+    assert relative_gap(1.001 * gradient, expected) > 1e-10
 
 
 def test_what_is_wrong_in_a_joint_fit_is_said_at_its_experiment() -> None:

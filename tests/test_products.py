@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import solver
-from solver import Flux, Objective, Prior, Source, Temperature, Unknown
+from solver import Flux, Material, Objective, Prior, Source, Temperature, Unknown
 from tests.experiments import course, with_curve
 from tests.verification import dot_product_gap, relative_gap
 
@@ -16,9 +16,10 @@ GAP_TOLERANCE = 1e-11
 WRONG = 1.001
 
 
+@pytest.mark.parametrize("of", ["x", "u"])
 @pytest.mark.parametrize("method", ["backward-euler", "crank-nicolson"])
 @pytest.mark.parametrize(("cells", "steps"), [(2, 1), (2, 1000), (500, 1), (500, 1000), (37, 211)])
-def test_transposes_of_all_shapes(cells: int, steps: int, method: str) -> None:
+def test_transposes_of_all_shapes(cells: int, steps: int, method: str, of: str) -> None:
     rng = np.random.default_rng([cells, steps])
     base = course(np.zeros(51))
     places = [0.0, *rng.uniform(0.0, 1.0, 3), 1.0]
@@ -27,6 +28,7 @@ def test_transposes_of_all_shapes(cells: int, steps: int, method: str) -> None:
         base,
         bar=replace(base.bar, cells=cells, initial=Unknown("initial", 0.3)),
         time=replace(base.time, steps=steps, method=method),
+        material=Material(replace(base.material.diffusivity, of=of)),
         left=Flux(Unknown("left", 0.2)),
         right=Temperature(Unknown("right", -0.4)),
         sensors=tuple(sensors),
