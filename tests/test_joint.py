@@ -119,6 +119,12 @@ def test_what_is_wrong_in_a_joint_fit_is_said_at_its_experiment() -> None:
     assert [p.pointer for p in found] == ["#/fit/loss"]
 
 
+def test_a_network_beside_no_heat_capacity_is_a_mistake_of_the_document() -> None:
+    """From a heat capacity its level would be chosen, before validation has its say."""
+    network = replace(FINE, material=Material(conductivity=unknown_network("w", (3,))))
+    assert problems_of(Joint((FINE, network)))[0].pointer.startswith("#/experiments/1/material")
+
+
 def test_a_joint_fit_has_one_kind_of_sigma() -> None:
     without = replace(FINE, **sensor(sigma=None))
     found = problems_of(Joint((FINE, without)), validate_for_data)
