@@ -49,7 +49,7 @@ def known_inside(e: Experiment) -> Experiment:
 
 
 def mirrored(e: Experiment) -> Experiment:
-    """The bar turned round; of `e` the inside is known. Laws of the temperature stay as they are."""
+    """The bar turned round, whose inside is known. Laws of the temperature stay as they are."""
     L, matter, grading = e.bar.length, e.material, e.bar.grading
     if grading is not None:
         other = {"left": "right", "right": "left", "both": "both"}[grading.towards]
