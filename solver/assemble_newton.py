@@ -28,6 +28,9 @@ from solver.sampling import HEAT_CAPACITY, INITIAL, samples_of
 from solver.values import POSITIVE, CurveValues, Values
 
 WIDENINGS = 12  # times that the range of temperatures is widened, fourfold each
+LEFT = newton.CONDUCT_LEFT, newton.STORE_LEFT
+SIGN = newton.CONDUCT_SIGN, newton.STORE_SIGN
+STRAYS = 3  # the same, where it was no answer that left the range
 
 
 class NewtonAssembly:
@@ -47,7 +50,7 @@ class NewtonAssembly:
         self.curves = CurveValues(samples_of(experiment, widening, refinement), parameters)
         self.heat = Heat(experiment, self.curves, parameters)
         self.grid, self.reference = self.heat.grid, self.heat.reference
-        self.widest, self.finest = widening == WIDENINGS, refinement == pieces.REFINEMENTS
+        self.widening, self.finest = widening, refinement == pieces.REFINEMENTS
         self._loads = tuple(d for d in self.heat.driven if isinstance(d, Load))
         self._held = np.array([end.node for end in self.heat.pinned], np.int64)
 
@@ -152,8 +155,9 @@ class NewtonAssembly:
 
     def too_narrow(self, error: StageError) -> bool:
         """Whether a stage failed at the end of a range that can be widened."""
-        left = error.code in (newton.CONDUCT_LEFT, newton.STORE_LEFT)
-        return left and not self.curves.layouts[self._failed(error)].firm and not self.widest
+        if error.code not in LEFT or self.curves.layouts[self._failed(error)].firm:
+            return False
+        return self.widening < (STRAYS if error.figure else WIDENINGS)
 
     def too_coarse(self, values: Values, theta: Array, low: float, high: float) -> bool:
         """Whether a law is not what marched at the temperatures met, `low` to `high`.
@@ -177,10 +181,10 @@ class NewtonAssembly:
         name, unit = POSITIVE[place]
         x, temperature = self.grid.x[error.node], error.temperature + self.reference
         where = f"at x = {x:g} m and t = {error.time:g} s"
-        if error.code in (newton.NOT_CONVERGED, newton.CONDUCT_SIGN, newton.STORE_SIGN):
+        if error.figure or error.code in SIGN:
             value = self.curves.law(place, theta).value(np.array([temperature])).real[0]
             met = f"the {name} is {value:g} {unit} at {temperature:g} K"
-            if error.code != newton.NOT_CONVERGED:
+            if error.code in SIGN:
                 detail = f"{met}, met {where}; it must be positive at all temperatures met"
                 return TrialError(place, f"{place[-1]}_not_positive", detail)
             detail = (

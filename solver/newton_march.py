@@ -61,7 +61,8 @@ class NewtonDirections:
 class StageError(Exception):
     """A stage without an answer: a code of `solver.kernels.newton`, where, and what was met.
 
-    `temperature` is that of the node, less the reference; `figure` the last relative change.
+    `temperature` is that of the node, less the reference; `figure` the last relative change where
+    the iteration did not settle, else 0.
     """
 
     def __init__(

@@ -79,7 +79,10 @@ class CurveValues:
             if found:
                 self._open[sample.place] = _Open(sample, found)
             else:
-                self.known[sample.place] = sample.sampling.value(sample.curve)
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    self.known[sample.place] = sample.sampling.value(sample.curve)
+                if sample.place in self.layouts:  # where it may be asked farther than was validated
+                    self._require_finite(sample.place, self.known[sample.place])
 
     def unknown(self, place: Place | None) -> bool:
         """Whether an unknown stands in the curve at `place`."""
@@ -100,11 +103,18 @@ class CurveValues:
             for place, part in self._open.items():
                 curve, sampling = part.at(theta), part.sample.sampling
                 values[place] = sampling.value(curve)
-                if not np.isfinite(values[place]).all():
-                    raise TrialError(place, "not_finite", "its values are not finite numbers")
+                self._require_finite(place, values[place])
                 if place in POSITIVE and place not in self.layouts:
                     _require_positive(place, curve, sampling, values[place])
         return values
+
+    def _require_finite(self, place: Place, values: Array) -> None:
+        if np.isfinite(values).all():
+            return
+        layout, where = self.layouts.get(place), ""
+        if layout is not None:
+            where = f" between {layout.breaks[0]:.3g} and {layout.breaks[-1]:.3g} K"
+        raise TrialError(place, "not_finite", f"its values are not finite numbers{where}")
 
     def one(self, place: Place, theta: Array) -> Array:
         """The curve at `place` alone."""

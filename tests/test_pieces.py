@@ -47,11 +47,12 @@ def stored(law: Any) -> Pieces:
     return laid.laid(laid.integral(law.value(laid.points)), 0.0)
 
 
-def at(law: Pieces, u: Array, where: int = 0) -> tuple[Array, Array]:
+def at(law: Pieces, u: Array, where: int = 0, beyond: float = 1.0) -> tuple[Array, Array]:
     """The values and slopes, whatever the pieces that are looked at first."""
     xi, value, slope = np.empty_like(u), np.empty_like(u), np.empty_like(u)
     coefficients = law.coefficients.astype(u.dtype)
-    evaluate(law._replace(coefficients=coefficients), u, np.full(u.size, where), xi, value, slope)
+    there = np.full(u.size, where)
+    evaluate(law._replace(coefficients=coefficients), beyond, u, there, xi, value, slope)
     return value, slope
 
 
@@ -176,7 +177,7 @@ def test_values_are_linear_in_the_coefficients(name: str) -> None:
     law, rng = pieces(EVERY[name]), np.random.default_rng(2)
     u, other = rng.uniform(LOW, HIGH, 50), rng.standard_normal(law.coefficients.shape)
     where, xi, value, slope = np.zeros(50, int), np.empty(50), np.empty(50), np.empty(50)
-    evaluate(law, u, where, xi, value, slope)
+    evaluate(law, 1.0, u, where, xi, value, slope)
     out = np.full(50, 7.0)
     add_values(other, where, xi, out)
     expected, _ = at(law._replace(coefficients=other), u)

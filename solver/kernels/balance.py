@@ -85,8 +85,8 @@ def scratch(u: Array) -> Scratch:
 @kernel
 def look(books: Books, u: Array, s: Scratch) -> None:
     """Both laws and their slopes at u; D = dE/du of the heat content E, 1 at held nodes."""
-    evaluate(books.conduct, u, s.conduct_where, s.conduct_xi, s.kappa, s.kappa_u)
-    evaluate(books.store, u, s.store_where, s.store_xi, s.h, s.c)
+    evaluate(books.conduct, 0.0, u, s.conduct_where, s.conduct_xi, s.kappa, s.kappa_u)
+    evaluate(books.store, 1.0, u, s.store_where, s.store_xi, s.h, s.c)
     for r in range(u.shape[0]):
         s.D[r] = books.capacities[r] * s.c[r]
     for e in range(books.held.shape[0]):

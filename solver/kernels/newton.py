@@ -7,11 +7,12 @@ With E(u) = capacities h(u), the heat content of every node's volume, and Q(u) =
 
 and pinned nodes have Y_i = g(t_k + c_i dt). Each implicit stage is solved by Newton with the
 tridiagonal matrix M = D - dt A_ii J, D = dE/du and J = dq/du; a step that does not bring the
-residual down is halved. Where that leads nowhere, whole steps are tried from the start.
+residual down is halved. Where that leads nowhere, shorter time steps lead the way (`approach`).
 
 References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8 (Newton in implicit
 Runge-Kutta methods); Celia, Bouloutas & Zarba, Water Resour. Res. 26 (1990) 1483-1496 (the form
-that keeps the books).
+that keeps the books); Deuflhard, Newton Methods for Nonlinear Problems (2004), 3.3 (the natural
+monotonicity test) and 5.1 (continuation).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from solver.kernels.compiled import kernel
 from solver.kernels.march import add_load, add_multiple, copy
 from solver.kernels.tridiagonal import Array, solve
 
+LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
 STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
 ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
@@ -52,15 +54,14 @@ def settle(
     smooth: bool,
     u: Array,
     s: Scratch,
-    damped: bool = True,
 ) -> tuple[int, float]:
     """Solve ``E(u) - step q(u) = target`` for u (N,), in place, from u, at which `look` stands.
 
     Until the next change of u would be below `tolerance` times the largest temperature; where the
     law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
     minus them where there is no root to be found, and that change. A complex u takes one iteration
-    more: the last one settles the imaginary part. A step that does not bring the residual's norm
-    down is halved, unless not `damped`.
+    more: the last one settles the imaginary part. A step that brings down neither the residual's
+    norm nor that of what the same matrix makes of it is halved.
     """
     n, held = u.shape[0], books.held
     residual, delta = s.residual, s.delta
@@ -76,6 +77,13 @@ def settle(
         for r in range(n):
             norm += (abs(residual[r]) / books.capacities[r].real) ** 2
         stuck = not found and not norm < before
+        if stuck and iteration > 1:  # the same matrix, asked again, may see progress all the same
+            copy(residual, s.q)
+            solve(s.factors, s.q, s.q)
+            again = 0.0
+            for r in range(n):
+                again = max(again, abs(s.q[r]))
+            stuck = not again < (1.0 - 0.25 * share) * size
         settled = stuck and change <= STAGNANT
         if not settled and not found and (stuck or iteration > USUAL):
             settled = norm <= noise(books, target, step, u, s)
@@ -86,9 +94,9 @@ def settle(
             found = True
         elif stuck:
             share *= 0.5
-            if iteration == 1 or share < SHORTEST or not (damped or np.isfinite(norm)):
+            if iteration == 1:
                 return -iteration, change
-            if damped:
+            if share >= SHORTEST:
                 for r in range(n):
                     u[r] += share * delta[r]
                 look(books, u, s)
@@ -111,6 +119,46 @@ def settle(
             return iteration, change
         before, share = norm, 1.0
     return -most, change
+
+
+@kernel
+def approach(
+    books: Books,
+    target: Array,
+    step: float,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    u: Array,
+    s: Scratch,
+) -> tuple[int, float]:
+    """As `settle`, by shorter steps before the whole one, each from where the last one led.
+
+    On the way from u to the answer stands ``E(v) - w step q(v) = (1 - w) E(u) + w target``, with w
+    from 0 to 1: a shorter step is easier.
+    """
+    n = u.shape[0]
+    start, goal, last = np.empty_like(u), np.empty_like(u), np.empty_like(u)
+    look(books, u, s)
+    for r in range(n):
+        start[r] = books.capacities[r] * s.h[r]
+    done, ahead, total, change = 0.0, 0.25, 0, np.inf
+    while done < 1.0:
+        w = min(done + ahead, 1.0)
+        for r in range(n):
+            goal[r] = start[r] + w * (target[r] - start[r])
+        copy(u, last)
+        count, change = settle(books, goal, w * step, tolerance, most, smooth, u, s)
+        total += abs(count)
+        if count > 0:
+            done, ahead = w, 2.0 * ahead
+            continue
+        copy(last, u)
+        look(books, u, s)
+        if ahead < LEAST_AHEAD:
+            return -total, change
+        ahead *= 0.25
+    return total, change
 
 
 @kernel
@@ -211,19 +259,11 @@ def forward(
             if tableau[i, i] != 0.0:
                 step = dt * tableau[i, i]
                 add_load(step, profiles, histories[k, i], target)
-                guess, stuck = slopes[i], row[i]  # room that is filled later
-                copy(u, guess)
-                count, change = settle(books, target, step, tolerance, most, smooth, u, s, True)
-                if count < 0:  # the norm may mislead where a law is abrupt
-                    copy(u, stuck)
-                    copy(guess, u)
-                    look(books, u, s)
-                    tried, left = settle(books, target, step, tolerance, most, smooth, u, s, False)
-                    if tried > 0:
-                        count, change = tried, left
-                    else:
-                        copy(stuck, u)
-                        look(books, u, s)
+                copy(u, slopes[i])  # room that is filled later
+                count, change = settle(books, target, step, tolerance, most, smooth, u, s)
+                if count < 0:
+                    copy(slopes[i], u)
+                    count, change = approach(books, target, step, tolerance, most, smooth, u, s)
                 report[TOTAL] += abs(count)
                 report[MOST], report[WORST] = (
                     max(report[MOST], abs(count)),
@@ -233,7 +273,7 @@ def forward(
                 if count < 0:
                     if wrong == SETTLED:
                         wrong, node = NOT_CONVERGED, int(np.argmax(np.abs(s.delta)))
-                    report[FIGURE], report[MOST] = change, -count
+                    report[FIGURE], report[MOST] = change, -count  # else the figure is 0
                 if wrong != SETTLED:
                     widen(u, report)
                     report[STEP], report[STAGE], report[NODE] = k, i, node

@@ -5,8 +5,9 @@ between b_j and b_{j+1}, the coefficients of a polynomial in the local variable
 
     xi = (u - center_j) inverse_j,    -1 <= xi <= 1,    value = sum_d coefficients_{j, d} xi^d.
 
-Beyond `limits` it goes on straight, so that an iterate which strays finds its way back; whether the
-temperatures that a march ends with lie within is asked by the march.
+Beyond `limits` a law stays what it is there, and its integral goes on straight, so that an iterate
+which strays meets matter that conducts and stores, and finds its way back; whether the temperatures
+that a march ends with lie within is asked by the march.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ class Pieces(NamedTuple):
 
 
 @kernel
-def evaluate(law: Pieces, u: Array, where: Array, xi: Array, value: Array, slope: Array) -> None:
+def evaluate(
+    law: Pieces, beyond: float, u: Array, where: Array, xi: Array, value: Array, slope: Array
+) -> None:
     """The law's value and slope d value / d u at the nodes' temperatures `u`, all (N,).
 
-    where (N,): the piece in which each node was found last, and is now; xi (N,): how far into it.
+    beyond: the share of its slope with which it goes on, 0 or 1. where (N,): the piece in which
+    each node was found last, and is now; xi (N,): how far into it.
     """
     c, degree = law.coefficients, law.coefficients.shape[1] - 1
     last = law.centers.shape[0] - 1
@@ -48,18 +52,18 @@ def evaluate(law: Pieces, u: Array, where: Array, xi: Array, value: Array, slope
             j -= 1
         where[r] = j
         here = (u[r] - law.centers[j]) * law.inverse[j]
-        x = here
+        x, share = here, 1.0
         if u[r].real < law.limits[0]:
-            x = 0.0 * here + (law.limits[0] - law.centers[j]) * law.inverse[j]
+            x, share = 0.0 * here + (law.limits[0] - law.centers[j]) * law.inverse[j], beyond
         elif u[r].real > law.limits[1]:
-            x = 0.0 * here + (law.limits[1] - law.centers[j]) * law.inverse[j]
+            x, share = 0.0 * here + (law.limits[1] - law.centers[j]) * law.inverse[j], beyond
         v, s = c[j, degree] + 0.0 * x, 0.0 * x
         for d in range(degree - 1, -1, -1):
             s = s * x + v
             v = v * x + c[j, d]
         xi[r] = x
-        value[r] = v + s * (here - x)
-        slope[r] = s * law.inverse[j]
+        value[r] = v + share * s * (here - x)
+        slope[r] = share * s * law.inverse[j]
 
 
 @kernel
