@@ -38,23 +38,34 @@ def hat_matrix(points: Array, s: Array) -> csr_array:
 
 def monotone(points: Array, values: Array, s: Array) -> Array:
     """The monotone cubic through (points, values) at `s`."""
-    H_0, H_1 = _hermite(points, s)
-    return np.asarray(H_0 @ values + H_1 @ _slopes(points, values)[0])
+    below, (v_0, v_1, d_0, d_1) = _hermite(points, s)
+    d, _ = _slopes(points, values)
+    along = v_0 * values[below] + v_1 * values[below + 1]
+    return np.asarray(along + d_0 * d[below] + d_1 * d[below + 1])
 
 
 def monotone_matrix(points: Array, values: Array, s: Array) -> csr_array:
     """d `monotone` / d values, (s, points)."""
-    H_0, H_1 = _hermite(points, s)
-    return csr_array(H_0 + H_1 @ _slopes(points, values)[1])
+    below, (v_0, v_1, d_0, d_1) = _hermite(points, s)
+    (rows, secants, entries), h = _slopes(points, values)[1], np.diff(points)
+    by_values = csr_array(
+        (
+            np.concatenate([-entries / h[secants], entries / h[secants]]),
+            (np.concatenate([rows, rows]), np.concatenate([secants, secants + 1])),
+        ),
+        shape=(points.size, points.size),
+    )
+    H_0 = _two_banded(below, v_0, v_1, points.size)
+    H_1 = _two_banded(below, d_0, d_1, points.size)
+    return csr_array(H_0 + H_1 @ by_values)
 
 
-def _hermite(points: Array, s: Array) -> tuple[csr_array, csr_array]:
+def _hermite(points: Array, s: Array) -> tuple[Array, tuple[Array, Array, Array, Array]]:
+    """The interval below each of `s`; the weights of the values and slopes at its two ends."""
     below, p = locate(points, s)
     h = np.diff(points)[below]
-    rise = p**2 * (3.0 - 2.0 * p)
-    H_0 = _two_banded(below, 1.0 - rise, rise, points.size)
-    H_1 = _two_banded(below, h * p * (1.0 - p) ** 2, -h * p**2 * (1.0 - p), points.size)
-    return H_0, H_1
+    rise, rest = p**2 * (3.0 - 2.0 * p), 1.0 - p
+    return below, (1.0 - rise, rise, h * p * rest**2, -h * p**2 * rest)
 
 
 def _two_banded(below: Array, left: Array, right: Array, columns: int) -> csr_array:
@@ -66,18 +77,10 @@ def _two_banded(below: Array, left: Array, right: Array, columns: int) -> csr_ar
     )
 
 
-def _slopes(points: Array, values: Array) -> tuple[Array, csr_array]:
-    """Slopes d (points,) and their Jacobian (points, points) by the values."""
+def _slopes(points: Array, values: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Slopes d (points,), and their Jacobian by the secants: rows, columns and entries."""
     h = np.diff(points)
     delta = np.diff(values) / h
-    secants = csr_array(
-        (
-            np.stack([-1.0 / h, 1.0 / h], axis=1).ravel(),
-            np.stack([np.arange(h.size), np.arange(1, h.size + 1)], axis=1).ravel(),
-            np.arange(0, 2 * h.size + 1, 2),
-        ),
-        shape=(h.size, points.size),
-    )
     d = np.zeros(points.size, values.dtype)
     by_secant: list[tuple[Any, Any, Any]] = []  # rows, secants, entries
     if h.size == 1:
@@ -96,8 +99,7 @@ def _slopes(points: Array, values: Array) -> tuple[Array, csr_array]:
             d[end] = a * delta[near] + b * delta[far]
             by_secant.append(([end, end], [near, far], [a, b]))
     rows, columns, entries = (np.concatenate(part) for part in zip(*by_secant, strict=True))
-    shape = (points.size, h.size)
-    return d, csr_array(csr_array((entries, (rows, columns)), shape=shape) @ secants)
+    return d, (rows, columns, entries)
 
 
 def _end_slope(near: float, far: float, first: float, second: float) -> tuple[float, float]:
