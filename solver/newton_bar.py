@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from solver.assemble_newton import NewtonAssembly
+from solver.errors import TrialError
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import Pulse
@@ -33,7 +36,8 @@ class NewtonBar:
 
     Laws are laid out for the temperatures that are expected. Where a march leaves that range it is
     begun again with a wider one, and with finer pieces where they were too coarse for the laws at
-    the temperatures met. So at every theta: what comes of one depends on no other.
+    the temperatures met. The first layout of all is the one that the start values need: what comes
+    of one theta depends on no other that was there before.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class NewtonBar:
     ) -> None:
         self._experiment, self._parameters = experiment, parameters
         self._assemblies: dict[tuple[int, int], NewtonAssembly] = {}
+        self._start = parameters.start
+        self._first: tuple[int, int] | None = None  # widening and refinement at the start values
         first = self._assembly(0, 0)
         self.heat, self.felt = first.heat, first.curves.felt
         grid = experiment.grid
@@ -96,7 +102,9 @@ class NewtonBar:
     def _within_range(
         self, theta: Array, run: Callable[[NewtonAssembly, Values], Result]
     ) -> Result:
-        widening = refinement = 0
+        if self._first is None and not np.array_equal(theta, self._start):
+            self._look_at_start()
+        widening, refinement = self._first or (0, 0)
         while True:
             assembly = self._assembly(widening, refinement)
             values, stopped = assembly.curves.at(theta), None
@@ -111,7 +119,14 @@ class NewtonBar:
             elif stopped is not None:
                 raise assembly.explain(stopped, theta) from None
             else:
+                self._first = self._first or (widening, refinement)
                 return found
+
+    def _look_at_start(self) -> None:
+        try:
+            self.forward(self._start)
+        except TrialError:
+            self._first = 0, 0
 
     def _assembly(self, widening: int, refinement: int) -> NewtonAssembly:
         key = widening, refinement
