@@ -75,7 +75,7 @@ def test_curves_and_what_holds_them_are_printed(tmp_path):
     text = run.stdout.decode()
     heading, T0 = re.search(r"^unknown.*formal error.*grid error.*$\n(^T0 .*$)", text, re.M).span(1)
     assert 299.9 < float(text[heading:T0].split()[1]) < 300.1
-    curve = re.search(r"^q at\s+estimate\s+95 % band\n((?:.*\[.*\]\n)+)", text, re.M).group(1)
+    curve = re.search(r"^q at t / s\s+estimate\s+95 % band\n((?:.*\[.*\]\n)+)", text, re.M).group(1)
     values = [float(row.split()[1]) for row in curve.splitlines()]
     assert values == pytest.approx(TRUTH["q"], abs=2.0)
     assert "held smooth with weight" in text

@@ -24,6 +24,7 @@ from solver import (
     Unknown,
 )
 from solver.curve_checks import LAWS, SERIES
+from solver.network import Network, unknown_network
 from solver.sampling import samples_of
 from tests.experiments import course
 from tests.mistakes import (
@@ -125,6 +126,17 @@ CASES = [
     *(
         Case("edge_outside", f"{KAPPA}/edges", layers([edge], [1.0, 2.0]))
         for edge in (-0.1, 0.0, 1.0, 1.1, NAN)
+    ),
+    # networks
+    Case("out_of_range", f"{KAPPA}/widths", diffusivity(Network(np.ones(4), (0,)))),
+    Case("length_mismatch", f"{KAPPA}/weights", diffusivity(Network(np.ones(9), (3,)))),
+    *(
+        Case("out_of_range", f"{KAPPA}/range", diffusivity(unknown_network("k", (3,), range=r)))
+        for r in ((1.0, 1.0), (2.0, 1.0), (0.0, INF), (NAN, 1.0))
+    ),
+    *(
+        Case("out_of_range", f"{KAPPA}/start", diffusivity(unknown_network("k", (3,), level=v)))
+        for v in (0.0, -1.0, NAN, INF)
     ),
     # signs
     *(

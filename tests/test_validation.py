@@ -248,7 +248,8 @@ def codes_in(module: Path) -> Iterator[str]:
 
 def test_every_code_of_the_solver_is_reached_above() -> None:
     written = {code for module in SOLVER.rglob("*.py") for code in codes_in(module)}
-    assert written == {case.code for case in (*CASES, *test_curve_checks.CASES)}
+    of_a_call = {"too_many_unknowns"}  # reached in test_hessian.py
+    assert written == of_a_call | {case.code for case in (*CASES, *test_curve_checks.CASES)}
     assert len(written) > 30
 
 
