@@ -114,7 +114,10 @@ def calibrate(
     predicted = objective.predict(theta)
     met = tuple(model.bar.met for model in objective.models)
     told, told_theta = tabulated(objective, theta)
+    held, learned = told.smoothing_weights, objective.parameters.networks
+    told.smooth(held | {n: c.band_weight for n, c in found.choices.items() if n in learned})
     uncertainty = quantify(told, told_theta, arrived=found.search.status in ARRIVED)
+    told.smooth(held)
     discretisation = discretisation_of(
         objective, theta, predicted, uncertainty, chosen=not is_chosen(study), pulse=pulse
     )

@@ -114,7 +114,10 @@ def _smoothed(
     objective.smooth(given | dict.fromkeys(free, before.weight))
     if objective.study.fit.starts > 1:
         found = search(objective, theta, report)
-    return found, dict.fromkeys(free, replace(choice, weight=before.weight))
+    return found, dict.fromkeys(
+        free,
+        replace(choice, weight=before.weight, band_weight=min(before.weight, choice.band_weight)),
+    )
 
 
 def _choose(objective: Objective, theta: Array, given: dict[str, float], free: list[str]) -> Choice:

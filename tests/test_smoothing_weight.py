@@ -218,3 +218,23 @@ def test_many_readings_are_taken_a_block_at_a_time() -> None:
     x = rng.standard_normal(20)
     assert np.linalg.norm(T @ x + t) == pytest.approx(np.linalg.norm(R @ x + r), rel=1e-12)
     assert np.linalg.norm(T @ x - t) != pytest.approx(np.linalg.norm(R @ x + r), rel=1e-6)
+
+
+@GIVEN
+def test_bands_have_the_likeliest_weight(given: bool) -> None:
+    """Curves drawn from the prior itself: its weight comes back, from readings whose sigma is 0.5.
+
+    The weight for the readings is larger, if not always.
+    """
+    R, true, off = response(100), 0.02, []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        steps = rng.standard_normal(KNOTS.size - 1) / np.sqrt(true)
+        v = np.linalg.pinv(FIRST) @ steps
+        unit = 0.5 if given else 1.0
+        d = (R @ v + 0.5 * rng.standard_normal(100)) / unit
+        choice = choose_weight(-d, R / unit, FIRST, np.zeros(FIRST.shape[0]), sigma_given=given)
+        assert choice.band_weight <= choice.weight
+        off.append(np.log10(choice.band_weight / (true if given else true * 0.25)))
+    assert abs(np.median(off)) <= 0.3
+    assert np.ptp(off) <= 4.0
