@@ -52,6 +52,10 @@ Layer = tuple[Array, Array]  # W_l (to, from) and b_l (to,), or something for ea
 BEND = 1.0  # |w| in the first layer
 LAST = 0.1  # the last layer over Glorot's
 
+# Points at a time. Larger products a BLAS shares out among threads, which then wait for each other
+# wherever several searches run side by side.
+BLOCK = 512
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -87,7 +91,7 @@ class Network:
         return replace(self, range=own, level=level if self.level is None else self.level)
 
     def value(self, s: Array) -> Array:
-        _, _, z = self._forward(s)
+        z = np.concatenate([self._forward(part)[2] for part in _blocks(np.ravel(s))])
         return np.asarray(self._unit() * _softplus(z)).reshape(np.shape(s))
 
     def partials(self, s: Array) -> Partials:
@@ -102,6 +106,10 @@ class Network:
 
     def pull(self, s: Array, value_bar: Array) -> Array:
         """``(d value / d weights)^T value_bar``, (s,) to (W,), without the matrix."""
+        pulled = zip(_blocks(s), _blocks(value_bar), strict=True)
+        return np.asarray(sum(self._pull(part, bar) for part, bar in pulled))
+
+    def _pull(self, s: Array, value_bar: Array) -> Array:
         layers, activations, z_bar = self._linearised(s)
         parts: list[Array] = []
         for Z_bar, A in _backward(layers, activations, z_bar * value_bar):
@@ -113,12 +121,14 @@ class Network:
 
         It pays for few directions; many are better multiplied with the matrix.
         """
+        rows = np.atleast_2d(weights_dot)
+        pushed = np.concatenate([self._push(part, rows) for part in _blocks(s)], axis=1)
+        return np.reshape(pushed, (*np.shape(weights_dot)[:-1], s.size))
+
+    def _push(self, s: Array, rows: Array) -> Array:
         layers, activations, z_bar = self._linearised(s)
-        rows = [
-            z_bar * _tangent(layers, activations, _split(row, self.widths))
-            for row in np.atleast_2d(weights_dot)
-        ]
-        return np.reshape(rows, (*np.shape(weights_dot)[:-1], z_bar.size))
+        tangents = [_tangent(layers, activations, _split(row, self.widths)) for row in rows]
+        return np.reshape([z_bar * z_dot for z_dot in tangents], (len(rows), s.size))
 
     def _forward(self, s: Array) -> tuple[list[Layer], list[Array], Array]:
         """The layers, the activations A_0 .. A_L (units, s), and z (s,)."""
@@ -201,6 +211,11 @@ def unknown_network(
     """A network whose weights are the unknown `name`; the search starts at `weights`, or seeded."""
     start = initial_weights(widths, seed) if weights is None else weights
     return Network(Unknown(name, tuple(start)), widths, of, range, level)
+
+
+def _blocks(s: Array) -> list[Array]:
+    """Parts of at most `BLOCK` points."""
+    return np.split(s, range(BLOCK, s.size, BLOCK))
 
 
 def _split(weights: Array, widths: tuple[int, ...]) -> list[Layer]:

@@ -24,7 +24,7 @@ from solver.kernels import Array
 
 COUNT, DEGREE = 64, 7
 FINER, REFINEMENTS = 4, 3
-CLOSE = 1e-10  # relative difference between a law and its pieces
+CLOSE = 1e-9  # relative difference between a law and its pieces
 CUBIC = 3  # degree up to which one polynomial is good wherever the temperatures go
 EDGE = 1e-9  # of a table's range, by which temperatures may pass its ends in round-off
 
