@@ -83,7 +83,7 @@ def lecture(noise: float) -> Experiment:
         bar=Bar(1.0, 50),
         time=Time(1.0, 50),
         material=Material(1.0),
-        source=(Source(Expression("exp(-10*(x-0.5)**2)")),),
+        source=(Source(Expression("exp(-50*(x-0.5)**2)")),),
         right=Temperature(0.0),
         sensors=tuple(Sensor(i / 50, t) for i in range(25)),
     )
