@@ -61,7 +61,8 @@ def settle(
     law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
     minus them where there is no root to be found, and that change. A complex u takes one iteration
     more: the last one settles the imaginary part. A step that brings down neither the residual's
-    norm nor that of what the same matrix makes of it is halved.
+    norm nor that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one
+    is taken all the same, which leads past a kink of a law.
     """
     n, held = u.shape[0], books.held
     residual, delta = s.residual, s.delta
