@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from solver import TABLEAUX, Problem, Time
+from solver.checkpoints import MEMORY
 from solver.errors import Place
-from solver.march import DIRECTIONS, MEMORY
+from solver.march import DIRECTIONS
 from solver.resolution import MOST_CELLS, MOST_STEPS
 
 NEWTON = 15  # linear marches that one with laws of the temperature takes the time of

@@ -23,10 +23,10 @@ from solver.experiment import Experiment
 from solver.heat import Heat
 from solver.kernels import Array
 from solver.loads import SUM, Pinned
-from solver.march import Coefficients
 from solver.parameters import Parameters
 from solver.sampling import HEAT_CAPACITY, INITIAL, samples_of
 from solver.values import CurveValues, Values
+from solver.workspace import Coefficients
 
 
 class LinearAssembly:

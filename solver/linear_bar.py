@@ -9,10 +9,11 @@ import numpy as np
 from solver.assemble import LinearAssembly
 from solver.experiment import Experiment
 from solver.kernels import Array
-from solver.march import Coefficients, LinearMarch, Pulse
+from solver.march import LinearMarch, Pulse
 from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values
+from solver.workspace import Coefficients
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,8 @@
 r"""The march over all steps: block by block, interruptible, within a memory budget.
 
-The kernels advance a few steps at a time; here those calls are strung together. The adjoint needs
-the stage values of every step. They are kept as long as they fit the budget; beyond it the state is
-kept at the start of each block only, and a block's stage values are computed again when the adjoint
-sweep reaches it (one more solve per step).
+The kernels advance a few steps at a time; here those calls are strung together. What the adjoint
+finds kept of the stage values, and what is marched again for it, stands in `solver.checkpoints`;
+how vectors stand in memory, in `solver.layout`.
 
 Between kernel calls (`solver.steps`), at most 0.05 s apart, `pulse()` runs: it may report progress,
 and stops the march by raising.
@@ -11,54 +10,30 @@ and stops the march by raising.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from solver import kernels
+from solver.checkpoints import MEMORY, Action, Advance, Restore, Sweep
 from solver.kernels import Array
+from solver.layout import Layout, alone_or_in_pieces
 from solver.steps import Steps
+from solver.workspace import Coefficients, Workspace
 
-MEMORY = 64 * 2**20  # bytes of stage values kept for the adjoint
-CACHE = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
-SECONDS_PER_ROW = 2e-8  # a generous price of one row of one stage in a kernel, tangents excepted
+SECONDS_PER_NODE = 4e-9  # a generous price of one node of one stage in a kernel
 DIRECTIONS = 16  # tangents marched together
+TANGENTS = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
 
 Pulse = Callable[[], None]
-Factors = tuple[Array, ...]  # (stages, 3, N), and the same for the first steps if they differ
-
-
-@dataclass(frozen=True, eq=False)
-class Coefficients:
-    """The semi-discrete bar ``u' = K u + profiles^T histories``, as arrays.
-
-    bands (3, N): K. profiles (P, N) and histories (steps, stages, P): what drives it.
-    initial (N,): u at t = 0. A set of q directions carries the same arrays with an axis q in front;
-    a cotangent the same arrays.
-    """
-
-    bands: Array
-    profiles: Array
-    histories: Array
-    initial: Array
-
-    def astype(self, dtype: Any) -> Coefficients:
-        """All arrays contiguous and of one dtype, so that the kernels meet few signatures."""
-        parts = (self.bands, self.profiles, self.histories, self.initial)
-        return Coefficients(*(np.ascontiguousarray(part, dtype) for part in parts))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The common dtype: complex128 when any array is complex."""
-        return np.result_type(self.bands, self.profiles, self.histories, self.initial, np.float64)
 
 
 class LinearMarch:
     """One bar's march: the same tableau, steps and read nodes for every set of coefficients.
 
-    Holds the buffer of stage values, so one object serves one thread at a time.
+    Holds its buffers, so one object serves one thread at a time.
     """
 
     def __init__(
@@ -68,36 +43,30 @@ class LinearMarch:
         *,
         memory: int = MEMORY,
         pulse: Pulse = lambda: None,
+        layout: Callable[[int, Any], Layout] = alone_or_in_pieces,
     ) -> None:
         self.steps = steps
-        self._implicit = [[steps.dt * float(a) for a in np.diagonal(A)] for A in steps.A]
-        self.probes = probes
-        self.memory = memory
         self.pulse = pulse
-        self._states = np.empty((0, 0, 0))
-        self._checkpoints = np.empty((0, 0))
-        self._factors: Factors = ()
+        self._probes, self._memory, self._layout = probes, memory, layout
+        self._work: Workspace | None = None
+        self._made_for: tuple[int, int, Any] | None = None
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
 
         With `keep`, what `adjoint` needs is kept until the next call.
         """
-        c = coefficients.astype(coefficients.dtype)
-        factors = self._factored(c.bands)
-        readings = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
-        readings[0] = c.initial[self.probes]
-        u = c.initial.copy()
+        work = self._workspace(coefficients)
         if keep:
-            self._reserve(u.size, c.dtype)
-            self._factors = factors
-            for block, (first, last) in enumerate(self.steps.blocks(u.size, self.memory)):
-                self._checkpoints[block] = u
-                self._advance(c, factors, first, last, u, self._states, readings)
+            work.reserve(work.plan.length * self.steps.stages, work.plan.snapshots)
+        work.fill(coefficients, self.steps)
+        readings = self._first_reading(work, coefficients)
+        if keep:
+            for action in work.plan.forward:
+                self._act(work, action, readings)
         else:
-            scratch = np.empty((1, self.steps.stages, u.size), c.dtype)
-            self._advance(c, factors, 0, self.steps.count, u, scratch, readings)
-        return readings
+            self._advance(work, 0, self.steps.count, False, readings)
+        return work.layout.numbers_of(readings, (self.steps.count + 1, self._probes.size))
 
     def adjoint(
         self,
@@ -112,127 +81,147 @@ class LinearMarch:
         readings_bar (steps + 1, Q). Cotangents of profiles or histories that nobody wants are
         left out of the sweep and come back empty.
         """
-        c = coefficients.astype(coefficients.dtype)
-        transposed = kernels.transpose(c.bands)
-        factors_transposed = self._factored_transposed(c.bands)
-        n = c.initial.size
-        lam, bands_bar = np.zeros(n, c.dtype), np.zeros_like(c.bands)
-        readings_bar = np.ascontiguousarray(readings_bar, c.dtype)
-        profiles_bar = np.zeros_like(c.profiles if profiles else c.profiles[:0])
-        histories_bar = np.zeros_like(c.histories if histories else c.histories[:0])
-        blocks = list(self.steps.blocks(n, self.memory))
-        ignored = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
-        for block, (first, last) in reversed(list(enumerate(blocks))):
-            if last < self.steps.count:
-                u = self._checkpoints[block].copy()
-                self._advance(c, self._factors, first, last, u, self._states, ignored)
-            for a, b in reversed(list(self.steps.slices(first, last, n, SECONDS_PER_ROW))):
+        work, steps = self._work, self.steps
+        assert work is not None, "forward comes before adjoint"
+        layout, loads = work.layout, work.loads
+        f_T = work.factors_transposed(steps)
+        K_bar, lam = layout.zeros(3), layout.zeros(1)
+        G_bar = layout.zeros(loads if profiles else 0)
+        h_bar = layout.numbers(np.zeros_like(coefficients.histories))
+        h_bar = h_bar if histories else h_bar[:0]
+        readings_bar = layout.numbers(readings_bar)
+        ignored = np.empty_like(readings_bar)
+        for action in work.plan.backward:
+            if not isinstance(action, Sweep):
+                self._act(work, action, ignored)
+                continue
+            first, last = work.plan.blocks[action.block]
+            for a, b in reversed(self._slices(work, first, last)):
                 self.pulse()
-                phase = self.steps.phase(a)
+                phase = steps.phase(a)
                 kernels.adjoint(
-                    transposed,
-                    factors_transposed[phase],
-                    self.steps.A[phase],
-                    self.steps.dt,
-                    c.profiles,
-                    c.histories,
+                    work.K_T,
+                    *f_T[phase],
+                    steps.A[phase],
+                    steps.dt,
+                    work.G,
+                    work.histories,
                     a,
                     b,
-                    self._states[a - first :],
-                    self.probes,
+                    first,
+                    work.states,
+                    work.probes,
                     readings_bar,
                     lam,
-                    bands_bar,
-                    profiles_bar,
-                    histories_bar,
+                    K_bar,
+                    G_bar,
+                    h_bar,
                 )
-        lam[self.probes] += readings_bar[0]  # the probes are distinct
-        return Coefficients(bands_bar, profiles_bar, histories_bar, lam)
+        kernels.add_readings(lam, work.probes, readings_bar)
+        bands_bar = layout.unpack(K_bar, 3)
+        bands_bar[..., 0, 0] = bands_bar[..., 2, -1] = 0.0  # no node stands there
+        return Coefficients(
+            bands=bands_bar,
+            profiles=layout.unpack(G_bar, loads if profiles else 0),
+            histories=layout.numbers_of(h_bar, (-1, *coefficients.histories.shape[-2:])),
+            initial=layout.unpack(lam, 1)[..., 0, :],
+        )
 
     def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
         """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q) in q directions."""
-        c = coefficients.astype(np.dtype(np.float64))
-        d = direction.astype(np.dtype(np.float64))
-        factors = self._factored(c.bands)
-        directions, n = d.initial.shape
-        readings = np.empty((self.steps.count + 1, self.probes.size))
-        readings_dot = np.empty((directions, self.steps.count + 1, self.probes.size))
-        u, u_dot = c.initial.copy(), d.initial.copy()
-        readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
-        slices = list(
-            self.steps.slices(0, self.steps.count, n * (1 + directions), SECONDS_PER_ROW, CACHE)
-        )
-        states = np.empty((max(b - a for a, b in slices), self.steps.stages, n))
+        d, count = direction, self.steps.count
+        work = self._workspace(coefficients)
+        layout, q = work.layout, d.initial.shape[-2]
+        slices = self._slices(work, 0, count, 1 + q, TANGENTS)
+        work.reserve(max(b - a for a, b in slices) * self.steps.stages)
+        work.fill(coefficients, self.steps)
+        readings = self._first_reading(work, coefficients)
+        K_dot, G_dot, u_dot = (layout.pack(v) for v in (d.bands, d.profiles, d.initial))
+        histories_dot = layout.numbers(d.histories)
+        shape = (count + 1, self._probes.size)
+        readings_dot = np.tile(np.empty_like(readings), (q, *(1,) * (readings.ndim - 1)))
         for a, b in slices:
-            self._advance(c, factors, a, b, u, states, readings)
+            self._advance(work, a, b, True, readings)
             phase = self.steps.phase(a)
             kernels.tangent(
-                c.bands,
-                factors[phase],
+                work.K,
+                *work.factors[phase],
                 self.steps.A[phase],
                 self.steps.dt,
-                c.profiles,
-                c.histories,
+                work.G,
+                work.histories,
                 a,
                 b,
-                d.bands,
-                d.profiles,
-                d.histories,
-                states,
+                K_dot,
+                G_dot,
+                histories_dot,
+                work.states,
                 u_dot,
-                self.probes,
+                work.probes,
                 readings_dot,
             )
-        return readings, readings_dot
+        out_dot = layout.numbers_of(readings_dot, (q, *shape))
+        out_dot[..., 0, :] = d.initial[..., self._probes]
+        return layout.numbers_of(readings, shape), out_dot
 
-    def _advance(
-        self,
-        c: Coefficients,
-        factors: Factors,
-        first: int,
-        last: int,
-        u: Array,
-        states: Array,
-        readings: Array,
-    ) -> None:
-        one_row = states.shape[0] == 1
-        for a, b in self.steps.slices(first, last, u.size, SECONDS_PER_ROW):
+    def _act(self, work: Workspace, action: Action, readings: Array) -> None:
+        """One step of the plan, but for the sweeps."""
+        if isinstance(action, Restore):
+            work.restore(action.slot)
+        elif isinstance(action, Advance):
+            if action.slot is not None:
+                work.save(action.slot)
+            blocks = work.plan.blocks
+            first, last = blocks[action.first][0], blocks[action.last - 1][1]
+            self._advance(work, first, last, action.keep, readings)
+
+    def _advance(self, work: Workspace, first: int, last: int, keep: bool, readings: Array) -> None:
+        """March from where u stands; the stage values of steps first..last are kept, or not."""
+        work.rewind()
+        for a, b in self._slices(work, first, last):
             self.pulse()
             phase = self.steps.phase(a)
             kernels.forward(
-                c.bands,
-                factors[phase],
+                work.K,
+                *work.factors[phase],
                 self.steps.A[phase],
                 self.steps.dt,
-                c.profiles,
-                c.histories,
+                work.G,
+                work.histories,
                 a,
                 b,
-                u,
-                self.probes,
-                states if one_row else states[a - first :],
+                first,
+                work.states,
+                keep,
+                work.probes,
                 readings,
             )
+        work.now = (last - first if keep else 1) * self.steps.stages
 
-    def _factored(self, bands: Array) -> Factors:
-        return tuple(
-            np.array([kernels.factor(bands, step) for step in steps]) for steps in self._implicit
-        )
+    def _slices(
+        self, work: Workspace, first: int, last: int, vectors: int = 1, memory: int = sys.maxsize
+    ) -> list[tuple[int, int]]:
+        rows = work.layout.nodes * vectors
+        return self.steps.slices(first, last, rows, SECONDS_PER_NODE, memory)
 
-    def _factored_transposed(self, bands: Array) -> Factors:
-        return tuple(
-            np.array(
+    def _first_reading(self, work: Workspace, c: Coefficients) -> Array:
+        """Room for the readings, the first of which are u at t = 0."""
+        return work.layout.numbers(
+            np.concatenate(
                 [
-                    kernels.factor_transposed(bands, step, f)
-                    for step, f in zip(steps, factors, strict=True)
-                ]
+                    c.initial[..., None, self._probes],
+                    np.empty((*c.initial.shape[:-1], self.steps.count, self._probes.size)),
+                ],
+                axis=-2,
             )
-            for steps, factors in zip(self._implicit, self._factors, strict=True)
         )
 
-    def _reserve(self, n: int, dtype: Any) -> None:
-        blocks = list(self.steps.blocks(n, self.memory))
-        shape = (max(b - a for a, b in blocks), self.steps.stages, n)
-        if (self._states.shape, self._states.dtype) != (shape, dtype):
-            self._states = np.empty(shape, dtype)
-            self._checkpoints = np.empty((len(blocks), n), dtype)
+    def _workspace(self, coefficients: Coefficients) -> Workspace:
+        """Where coefficients of this dtype and size are marched."""
+        nodes, loads = coefficients.initial.shape[-1], coefficients.profiles.shape[-2]
+        made_for, work = (nodes, loads, coefficients.dtype), self._work
+        if work is None or self._made_for != made_for:
+            layout = self._layout(nodes, coefficients.dtype)
+            self._work = work = Workspace(layout, loads, self.steps, self._probes, self._memory)
+            self._made_for = made_for
+        return work

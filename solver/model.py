@@ -14,12 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from solver.checkpoints import MEMORY
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment
 from solver.heat import Heat
 from solver.kernels import Array
 from solver.linear_bar import LinearBar
-from solver.march import DIRECTIONS, MEMORY, Pulse
+from solver.march import DIRECTIONS, Pulse
 from solver.newton_bar import NewtonBar
 from solver.observe import Observation, observe
 from solver.parameters import Parameters

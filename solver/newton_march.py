@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from solver.kernels import Array, Books, newton, newton_slopes
-from solver.march import CACHE, Pulse
+from solver.march import Pulse
 from solver.steps import Steps
 
+CACHE = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
 SECONDS_PER_ROW = 2e-7  # a generous price of one row of one stage, with its iterations

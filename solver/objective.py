@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from solver.checkpoints import MEMORY
 from solver.errors import TrialError
 from solver.experiment import Experiment, Study
 from solver.kernels import Array
 from solver.losses import HUBER, LOSSES, Shaped
-from solver.march import MEMORY, Pulse
+from solver.march import Pulse
 from solver.model import Model, no_pulse
 from solver.parameters import Parameters
 from solver.penalties import Penalty, curves_to_smooth, knots_of, prior_of, smoothing_of

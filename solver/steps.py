@@ -48,13 +48,13 @@ class Steps:
 
     def slices(
         self, first: int, last: int, rows: int, seconds_per_row: float, memory: int = sys.maxsize
-    ) -> Iterator[tuple[int, int]]:
+    ) -> list[tuple[int, int]]:
         """Runs of steps short enough for one kernel call, their stage values within `memory`."""
         rows_a_step = rows * self.stages
         in_time = int(SLICE_SECONDS / (seconds_per_row * rows_a_step))
         length = max(1, min(in_time, memory // (8 * rows_a_step)))
         change = min(max(first, self._start), last)
-        return chain(_ranges(first, change, length), _ranges(change, last, length))
+        return [*_ranges(first, change, length), *_ranges(change, last, length)]
 
     @property
     def _start(self) -> int:

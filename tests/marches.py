@@ -6,13 +6,19 @@ stage value is kept, and the steps are cut where the test says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from solver import kernels
+from solver.integrators import Tableau
 from solver.kernels import Array
+from solver.layout import Experiments, Layout, alone_or_in_pieces
+from solver.steps import Steps
+from solver.workspace import Coefficients, Workspace
 from tests import dense_bar, oracles
 from tests.experiments import METHODS
 
@@ -33,6 +39,49 @@ def random_bands(rng: np.random.Generator, n: int, dtype: type = np.float64) -> 
     return bands
 
 
+def eight(one: Array) -> Array:
+    """An array in lane 3; what stands in its neighbours must not matter."""
+    rest = np.where(np.arange(8) % 2, 0.5, 1.5).reshape(8, *(1,) * one.ndim)
+    out = np.array(rest * one[None])
+    out[3] = one
+    return out
+
+
+class Marched:
+    """A problem in the rows of a layout: every node is read."""
+
+    def __init__(self, p: Problem) -> None:
+        self.p, self.n = p, p.initial.size
+        self.layout = p.layout(self.n, p.initial.dtype)
+        self.many = isinstance(self.layout, Experiments)
+        steps = Steps(Tableau(1, tuple(map(tuple, p.tableau.tolist()))), p.dt, p.steps)
+        self.work = Workspace(self.layout, p.profiles.shape[0], steps, np.arange(self.n), 10**9)
+        self.work.reserve(p.steps * steps.stages)
+        c = Coefficients(*(self.lanes(getattr(p, name)) for name in DIRECTIONS))
+        self.work.fill(c, steps)
+        self.transposed = self.work.factors_transposed(steps)[0]
+
+    def lanes(self, one: Array) -> Array:
+        return eight(one) if self.many else one
+
+    def one(self, of_lanes: Array) -> Array:
+        return of_lanes[3] if self.many else of_lanes
+
+    def field(self, readings: Array, *directions: int) -> Array:
+        shape = (*directions, self.p.steps + 1, self.n)
+        return self.one(self.layout.numbers_of(readings, shape))
+
+    def forward(self, cuts: tuple[int, ...], keep: bool = True) -> Array:
+        p, w = self.p, self.work
+        readings = self.layout.numbers(self.lanes(np.zeros((p.steps + 1, self.n), p.dtype)))
+        for a, b in pairwise((0, *cuts, p.steps)):
+            kernels.forward(
+                *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
+                *(w.states, keep, w.probes, readings),
+            )
+        return readings
+
+
 @dataclass(frozen=True)
 class Problem:
     """A march of random coefficients: everything that the kernels take."""
@@ -43,10 +92,15 @@ class Problem:
     histories: Array
     initial: Array
     dt: float = 0.05
+    layout: Callable[[int, Any], Layout] = alone_or_in_pieces
 
     @property
     def steps(self) -> int:
         return self.histories.shape[0]
+
+    @property
+    def dtype(self) -> Any:
+        return self.initial.dtype
 
     def dense(self) -> Array:
         """The whole field (steps + 1, N), by the oracle."""
@@ -55,91 +109,71 @@ class Problem:
         tableaux = [self.tableau] * self.steps
         return oracles.dirk(K, lambda k, i: load[k, i], tableaux, self.dt, self.initial)
 
-    def factors(self, bands: Array) -> Array:
-        return np.stack([kernels.factor(bands, self.dt * a) for a in np.diagonal(self.tableau)])
-
-    def forward(self, cuts: tuple[int, ...] = ()) -> tuple[Array, Array]:
-        """The field and the stage values, marched in the pieces between `cuts`."""
-        n, dtype = self.initial.size, self.initial.dtype
-        u, probes = self.initial.copy(), np.arange(n)
-        out = np.empty((self.steps + 1, n), dtype)
-        out[0] = u
-        states = np.empty((self.steps, len(self.tableau), n), dtype)
-        factors = self.factors(self.bands)
-        for a, b in pairwise((0, *cuts, self.steps)):
-            kernels.forward(
-                self.bands,
-                factors,
-                self.tableau,
-                self.dt,
-                self.profiles,
-                self.histories,
-                a,
-                b,
-                u,
-                probes,
-                states[a:],
-                out,
-            )
-        return out, states
+    def forward(self, cuts: tuple[int, ...] = (), *, keep: bool = True) -> Array:
+        """The field, marched in the pieces between `cuts`."""
+        marched = Marched(self)
+        out = marched.field(marched.forward(cuts, keep))
+        out[0] = self.initial
+        return out
 
     def tangent(self, d: Problem, cuts: tuple[int, ...] = ()) -> Array:
         """The field's derivatives (steps + 1, N, q) along d, whose arrays have one more axis q."""
-        _, states = self.forward()
-        n, directions = d.initial.shape
-        arrays = {name: np.moveaxis(getattr(d, name), -1, 0) for name in DIRECTIONS}
-        first = {name: array.copy() for name, array in arrays.items()}
-        u_dot, out = first["initial"], np.empty((directions, self.steps + 1, n))
-        out[:, 0] = u_dot
-        for a, b in pairwise((0, *cuts, self.steps)):
+        m, p = Marched(self), self
+        w, layout = m.work, m.layout
+        m.forward(())
+        parts = {name: np.moveaxis(getattr(d, name), -1, 0) for name in DIRECTIONS}
+        q = parts["initial"].shape[0]
+        K_dot, G_dot, u_dot = (
+            layout.pack(m.lanes(np.ascontiguousarray(parts[name])))
+            for name in ("bands", "profiles", "initial")
+        )
+        histories_dot = layout.numbers(m.lanes(parts["histories"]))
+        readings_dot = layout.numbers(m.lanes(np.zeros((q, p.steps + 1, m.n))))
+        for a, b in pairwise((0, *cuts, p.steps)):
             kernels.tangent(
-                self.bands,
-                self.factors(self.bands),
-                self.tableau,
-                self.dt,
-                self.profiles,
-                self.histories,
-                a,
-                b,
-                first["bands"],
-                first["profiles"],
-                first["histories"],
-                states[a:],
-                u_dot,
-                np.arange(n),
-                out,
+                *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b),
+                *(K_dot, G_dot, histories_dot, w.states[a * len(p.tableau) * layout.rows :]),
+                *(u_dot, w.probes, readings_dot),
             )
+        out = m.field(readings_dot, q)
+        out[:, 0] = parts["initial"]
         return np.moveaxis(out, 0, -1)
 
-    def adjoint(self, field_bar: Array, cuts: tuple[int, ...] = ()) -> Problem:
-        """The cotangents of all coefficients."""
-        _, states = self.forward()
-        transposed = kernels.transpose(self.bands)
-        bar = replace(self, **{name: np.zeros_like(getattr(self, name)) for name in DIRECTIONS})
-        for a, b in reversed(list(pairwise((0, *cuts, self.steps)))):
+    def adjoint(
+        self, field_bar: Array, cuts: tuple[int, ...] = (), *, loads: bool = True
+    ) -> Problem:
+        """The cotangents of all coefficients; those of the loads are empty if not asked for."""
+        m, p = Marched(self), self
+        w, layout = m.work, m.layout
+        m.forward(())
+        count = p.profiles.shape[0] if loads else 0
+        K_bar, G_bar, lam = (layout.zeros(vectors) for vectors in (3, count, 1))
+        h_bar = layout.numbers(m.lanes(np.zeros_like(p.histories)))[: None if loads else 0]
+        readings_bar = layout.numbers(m.lanes(field_bar))
+        for a, b in reversed(list(pairwise((0, *cuts, p.steps)))):
             kernels.adjoint(
-                transposed,
-                self.factors(transposed),
-                self.tableau,
-                self.dt,
-                self.profiles,
-                self.histories,
-                a,
-                b,
-                states[a:],
-                np.arange(self.initial.size),
-                field_bar,
-                bar.initial,
-                bar.bands,
-                bar.profiles,
-                bar.histories,
+                *(w.K_T, *m.transposed, p.tableau, p.dt, w.G, w.histories, a, b, 0),
+                *(w.states, w.probes, readings_bar, lam, K_bar, G_bar, h_bar),
             )
-        bar.initial[:] += field_bar[0]
-        return bar
+        kernels.add_readings(lam, w.probes, readings_bar)
+        shape, bands = (-1, *p.histories.shape[1:]), m.one(layout.unpack(K_bar, 3))
+        bands[0, 0] = bands[2, -1] = 0.0  # no node stands there
+        return replace(
+            self,
+            bands=bands,
+            profiles=m.one(layout.unpack(G_bar, count)),
+            histories=m.one(layout.numbers_of(h_bar, shape)) if loads else p.histories[:0],
+            initial=m.one(layout.unpack(lam, 1))[0],
+        )
 
 
 def problem(
-    method: str, n: int = 9, loads: int = 3, dtype: type = np.float64, seed: int = 0
+    method: str,
+    n: int = 9,
+    loads: int = 3,
+    dtype: type = np.float64,
+    seed: int = 0,
+    layout: Callable[[int, Any], Layout] = alone_or_in_pieces,
 ) -> Problem:
     steps = 12
     rng = np.random.default_rng([seed, n, steps])
@@ -150,6 +184,7 @@ def problem(
         profiles=figures(rng, (loads, n), dtype),
         histories=figures(rng, (steps, len(tableau), loads), dtype),
         initial=figures(rng, (n,), dtype),
+        layout=layout,
     )
 
 

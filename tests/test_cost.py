@@ -21,7 +21,7 @@ from solver import (
     Time,
     Unknown,
 )
-from solver.march import MEMORY
+from solver.checkpoints import MEMORY
 from solver.network import unknown_network
 from tests.experiments import COURSE_TIMES, course
 

@@ -7,14 +7,19 @@ advances arrays.
 from solver.kernels import newton, newton_slopes
 from solver.kernels.balance import Books
 from solver.kernels.compiled import cache_folder, clear_cache, kernel
-from solver.kernels.march import adjoint, forward, tangent
+from solver.kernels.lanes import LANES
+from solver.kernels.march import add_readings, adjoint, forward, tangent
+from solver.kernels.packing import pack, unpack
 from solver.kernels.pieces import Pieces
-from solver.kernels.tridiagonal import Array, factor, factor_transposed, solve, transpose
+from solver.kernels.tridiagonal import PARTS, Array, factor, factor_transposed, transpose
 
 __all__ = [
+    "LANES",
+    "PARTS",
     "Array",
     "Books",
     "Pieces",
+    "add_readings",
     "adjoint",
     "cache_folder",
     "clear_cache",
@@ -24,7 +29,8 @@ __all__ = [
     "kernel",
     "newton",
     "newton_slopes",
-    "solve",
+    "pack",
     "tangent",
     "transpose",
+    "unpack",
 ]

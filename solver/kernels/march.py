@@ -31,6 +31,10 @@ A pinned end, u_end = g(t), adds no equation and is no state: in the row r besid
 ``h_i = g(t_k + c_i dt)``, no derivative of g is asked for, and its cotangent is that of any
 history, ``S phi_i = K_r,end phi_i,r``; a reading of the end itself is g at the steps.
 
+Arrays are made of rows of lanes (`solver.kernels.lanes`): `joint` is the separators' inverse where
+the lanes are the pieces of one bar, and None where they are experiments or where there is one only.
+Several vectors of the bar's rows stand one behind the other in an array.
+
 Each kernel advances from step `first` to step `last`, so that Python gets control between calls
 (progress, cancelling) and can recompute a trajectory block by block. Loads and stages are
 generic; backward Euler is the case s = 1 and pays nothing for the generality.
@@ -42,194 +46,270 @@ Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbule
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from solver.kernels.compiled import kernel
+from solver.kernels.lanes import add, add_reading, empty, like, load, read, store
 from solver.kernels.tridiagonal import (
     Array,
     add_outer,
     add_product,
-    solve,
-    solve_and_add_outer,
+    sweep,
+    sweep_back,
+    sweep_back_and_add,
 )
 
 
 @kernel
 def forward(
-    bands: Array,
-    factors: Array,
-    tableau: Array,
+    K: Array,
+    f: Array,
+    joint: Array | None,
+    A: Array,
     dt: float,
-    profiles: Array,
+    G: Array,
     histories: Array,
     first: int,
     last: int,
-    u: Array,
-    probes: Array,
+    start: int,
     states: Array,
+    keep: bool,
+    probes: Array,
     readings: Array,
 ) -> None:
-    """March `u` (N,) from step `first` to step `last`, in place.
+    """March from step `first` to step `last`.
 
-    bands (3, N); factors (s, 3, N) of I - dt A_ii K; tableau (s, s); profiles (P, N);
-    histories (m, s, P) at the stage times. Stage values are written to ``states[k - first]``
-    where `states` (rows, s, N) has as many rows as steps are asked for, or all to row 0 where it
-    has one; u at the nodes `probes` (Q,) to ``readings[k + 1]`` (m + 1, Q).
+    K (3 rows); f, joint: the factors of I - dt A_ii K for every stage; A (s, s); G: the profiles
+    (P rows) and room for s - 1 slopes; histories (m s P) at the stage times; states: u at step
+    `start`, then the stages' values, of every step since where they are kept, else of the last one.
+    probes (2, Q): row and lane of the nodes that are read, into readings ((m + 1) Q).
     """
-    stages = tableau.shape[0]
-    slopes = np.empty((stages, u.shape[0]), u.dtype)
-    rhs = np.empty_like(u)
-    now = u
+    stages, rows = A.shape[0], K.shape[0] // 3
+    loads = G.shape[0] // rows - (stages - 1)
+    w = empty(histories, loads + stages)
+    now = (first - start if keep else min(first - start, 1)) * stages * rows
     for k in range(first, last):
-        row = states[(k - first) % states.shape[0]]
+        base = (1 + (k - start) * stages if keep else 1) * rows
         for i in range(stages):
-            copy(now, rhs)
+            to, step = base + i * rows, dt * A[i, i]
+            for p in range(loads):
+                store(w, p, step * load(histories, (k * stages + i) * loads + p))
             for j in range(i):
-                add_multiple(dt * tableau[i, j], slopes[j], rhs)
-            if tableau[i, i] == 0.0:
-                copy(rhs, row[i])
+                store(w, loads + j, like(w, dt * A[i, j]))
+            if step == 0.0:
+                combine(rows, states, now, loads + i, w, G, states, to)
             else:
-                add_load(dt * tableau[i, i], profiles, histories[k, i], rhs)
-                solve(factors[i], rhs, row[i])
+                sweep(f, joint, i, rows, states, now, loads + i, w, G, states, to)
+                sweep_back(f, joint, i, rows, states, to)
             if i < stages - 1:
-                slopes[i, :] = 0.0
-                add_load(1.0, profiles, histories[k, i], slopes[i])
-                add_product(bands, row[i], slopes[i])
-        now = row[stages - 1]
-        for q in range(probes.shape[0]):
-            readings[k + 1, q] = now[probes[q]]
-    copy(now, u)
+                slope = (loads + i) * rows
+                for p in range(loads):
+                    store(w, p, load(histories, (k * stages + i) * loads + p))
+                set_sum(rows, loads, w, G, G, slope)
+                add_product(K, joint, rows, states, to, G, slope)
+        now = base + (stages - 1) * rows
+        for q in range(probes.shape[1]):
+            at = (k + 1) * probes.shape[1] + q
+            read(states, now + probes[0, q], probes[1, q], readings, at)
 
 
 @kernel
 def tangent(
-    bands: Array,
-    factors: Array,
-    tableau: Array,
+    K: Array,
+    f: Array,
+    joint: Array | None,
+    A: Array,
     dt: float,
-    profiles: Array,
+    G: Array,
     histories: Array,
     first: int,
     last: int,
-    bands_dot: Array,
-    profiles_dot: Array,
+    K_dot: Array,
+    G_dot: Array,
     histories_dot: Array,
     states: Array,
     u_dot: Array,
     probes: Array,
     readings_dot: Array,
 ) -> None:
-    """March the q directions `u_dot` (q, N) along the stage values `states` of the same steps.
+    """March the q directions `u_dot` (q rows) along the stage values `states` of the same steps.
 
-    bands_dot (q, 3, N), profiles_dot (q, P, N), histories_dot (q, m, s, P): the directions of the
-    coefficients. Writes readings_dot (q, m + 1, Q).
+    K_dot (q 3 rows), G_dot (q P rows), histories_dot (q m s P): the directions of the coefficients;
+    no rows where they are none. Writes readings_dot (q (m + 1) Q).
     """
-    stages = tableau.shape[0]
-    directions, n = u_dot.shape
-    slopes = np.empty((directions, stages, n), u_dot.dtype)
-    stage_dot = np.empty(n, u_dot.dtype)
+    stages, rows = A.shape[0], K.shape[0] // 3
+    directions = u_dot.shape[0] // rows
+    loads = G.shape[0] // rows - (stages - 1)
+    steps = readings_dot.shape[0] // (directions * probes.shape[1])
+    slopes = empty(u_dot, directions * stages * rows)
+    x, w, h = empty(u_dot, rows), empty(histories, stages), empty(histories, loads)
     for k in range(first, last):
-        for d in range(directions):
-            for i in range(stages):
-                load = slopes[d, i]
-                load[:] = 0.0
-                add_product(bands_dot[d], states[k - first, i], load)
-                add_load(1.0, profiles_dot[d], histories[k, i], load)
-                add_load(1.0, profiles, histories_dot[d, k, i], load)
-                copy(u_dot[d], stage_dot)
-                for j in range(i + 1):  # slopes[d, j] holds the whole slope of an earlier stage
-                    add_multiple(dt * tableau[i, j], slopes[d, j], stage_dot)
-                if tableau[i, i] != 0.0:
-                    solve(factors[i], stage_dot, stage_dot)
+        for i in range(stages):
+            y = (1 + (k - first) * stages + i) * rows
+            for j in range(i + 1):
+                store(w, j, like(w, dt * A[i, j]))
+            for d in range(directions):
+                S, load_i = slopes[d * stages * rows :], i * rows
+                add_or_set(d, K_dot, joint, rows, states, y, S, load_i)
+                if G_dot.shape[0] > 0:
+                    for p in range(loads):
+                        store(h, p, load(histories, (k * stages + i) * loads + p))
+                    add_sum(rows, loads, h, G_dot[d * loads * rows :], S, load_i)
+                if histories_dot.shape[0] > 0:
+                    at = d * (histories.shape[0] // loads if loads > 0 else 0)
+                    for p in range(loads):
+                        store(h, p, load(histories_dot, (at + k * stages + i) * loads + p))
+                    add_sum(rows, loads, h, G, S, load_i)
+                # an earlier stage's row of S holds its whole slope, this one's the load
+                if A[i, i] == 0.0:
+                    combine(rows, u_dot, d * rows, i, w, S, x, 0)
+                else:
+                    sweep(f, joint, i, rows, u_dot, d * rows, i + 1, w, S, x, 0)
+                    sweep_back(f, joint, i, rows, x, 0)
                 if i < stages - 1:
-                    add_product(bands, stage_dot, load)
-            copy(stage_dot, u_dot[d])
-            for q in range(probes.shape[0]):
-                readings_dot[d, k + 1, q] = stage_dot[probes[q]]
+                    add_product(K, joint, rows, x, 0, S, load_i)
+                else:
+                    copy(rows, x, 0, u_dot, d * rows)
+        for d in range(directions):
+            for q in range(probes.shape[1]):
+                at = (d * steps + k + 1) * probes.shape[1] + q
+                read(u_dot, d * rows + probes[0, q], probes[1, q], readings_dot, at)
+
+
+@kernel
+def add_or_set(
+    d: int, K_dot: Array, joint: Array | None, rows: int, u: Array, at: int, out: Array, to: int
+) -> None:
+    """out[to:] = K_dot u[at:] of direction d, or 0 where no direction moves K."""
+    for r in range(rows):
+        store(out, to + r, like(out, 0.0))
+    if K_dot.shape[0] > 0:
+        add_product(K_dot[3 * d * rows : 3 * (d + 1) * rows], joint, rows, u, at, out, to)
 
 
 @kernel
 def adjoint(
-    transposed: Array,
-    factors: Array,
-    tableau: Array,
+    K_T: Array,
+    f_T: Array,
+    joint_T: Array | None,
+    A: Array,
     dt: float,
-    profiles: Array,
+    G: Array,
     histories: Array,
     first: int,
     last: int,
+    start: int,
     states: Array,
     probes: Array,
     readings_bar: Array,
     lam: Array,
-    bands_bar: Array,
-    profiles_bar: Array,
+    K_bar: Array,
+    G_bar: Array,
     histories_bar: Array,
 ) -> None:
-    """March the cotangent `lam` (N,) of u back from step `last` to step `first`, in place.
+    """March the cotangent `lam` (rows) of u back from step `last` to step `first`, in place.
 
-    transposed and factors: bands (3, N) of K^T and factors (s, 3, N) of I - dt A_ii K^T; states:
-    the stage values of these steps; readings_bar (m + 1, Q): cotangents of the readings, of which
-    those of steps first + 1..last enter. Adds to bands_bar (3, N), profiles_bar (P, N) and
-    histories_bar (m, s, P); a profiles_bar or histories_bar of no rows is left out of the work.
+    K_T, f_T, joint_T: the transposed matrix and its factors; states: the stage values since step
+    `start`; readings_bar ((m + 1) Q): cotangents of the readings, of which those of steps
+    first + 1..last enter. Adds to K_bar (3 rows), G_bar (P rows) and histories_bar (m s P); a G_bar
+    or histories_bar of no rows is left out of the work.
     """
-    stages = tableau.shape[0]
-    z = np.empty((stages, lam.shape[0]), lam.dtype)
-    phi = np.empty_like(lam)
-    now = z[stages - 1]  # lam during the sweep: the last stage is solved in its place
-    copy(lam, now)
+    stages, rows = A.shape[0], K_T.shape[0] // 3
+    loads = G.shape[0] // rows - (stages - 1)
+    z, psi = empty(lam, stages * rows), empty(lam, rows)
+    w = empty(histories, stages)
+    now = (stages - 1) * rows  # lam during the sweep: the last stage is solved in its place
+    copy(rows, lam, 0, z, now)
     for k in range(last - 1, first - 1, -1):
-        for q in range(probes.shape[0]):
-            now[probes[q]] += readings_bar[k + 1, q]
+        for q in range(probes.shape[1]):
+            at = (k + 1) * probes.shape[1] + q
+            add_reading(z, now + probes[0, q], probes[1, q], readings_bar, at)
         for i in range(stages - 1, -1, -1):
-            phi[:] = 0.0
+            y, step = (1 + (k - start) * stages + i) * rows, dt * A[i, i]
             if i < stages - 1:
                 for j in range(i + 1, stages):
-                    add_multiple(dt * tableau[j, i], z[j], phi)
-                z[i, :] = 0.0
-                add_product(transposed, phi, z[i])
-            y = states[k - first, i]
-            if tableau[i, i] == 0.0:
-                add_outer(phi, y, bands_bar)
-            else:
-                solve_and_add_outer(factors[i], z[i], dt * tableau[i, i], phi, y, bands_bar)
-            for p in range(profiles_bar.shape[0]):
-                add_multiple(histories[k, i, p], phi, profiles_bar[p])
-            if histories_bar.shape[0] > 0:
-                for p in range(profiles.shape[0]):
-                    histories_bar[k, i, p] += dot(profiles[p], phi)
+                    store(w, j - i - 1, like(w, dt * A[j, i]))
+                set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], psi, 0)
+                for r in range(rows):
+                    store(z, i * rows + r, like(z, 0.0))
+                add_product(K_T, joint_T, rows, psi, 0, z, i * rows)
+                add_outer(psi, 0, joint_T, rows, states, y, K_bar)
+            if step != 0.0:
+                sweep(f_T, joint_T, i, rows, z, i * rows, 0, w, G, z, i * rows)
+                sweep_back_and_add(f_T, joint_T, i, rows, z, i * rows, step, states, y, K_bar)
+            if G_bar.shape[0] > 0 or histories_bar.shape[0] > 0:
+                for r in range(rows):  # psi becomes phi
+                    before = load(psi, r) if i < stages - 1 else like(psi, 0.0)
+                    store(psi, r, before + step * load(z, i * rows + r))
+                at = (k * stages + i) * loads
+                add_load_bars(rows, loads, psi, G, histories, at, G_bar, histories_bar)
         for i in range(stages - 1):
-            add_multiple(1.0, z[i], now)
-    copy(now, lam)
+            for r in range(rows):
+                add(z, now + r, load(z, i * rows + r))
+    copy(rows, z, now, lam, 0)
 
 
 @kernel
-def add_load(step: float, profiles: Array, history: Array, out: Array) -> None:
-    """out += step sum_p history_p profiles_p."""
-    for p in range(profiles.shape[0]):
-        add_multiple(step * history[p], profiles[p], out)
+def add_readings(lam: Array, probes: Array, readings_bar: Array) -> None:
+    """Add the cotangents of the readings at t = 0."""
+    for q in range(probes.shape[1]):
+        add_reading(lam, probes[0, q], probes[1, q], readings_bar, q)
 
 
 @kernel
-def copy(a: Array, out: Array) -> None:
-    """out = a; unlike ``out[:] = a``, which allows for overlap, it runs in SIMD."""
-    for r in range(out.shape[0]):
-        out[r] = a[r]
+def add_load_bars(
+    rows: int,
+    loads: int,
+    phi: Array,
+    G: Array,
+    histories: Array,
+    at: int,
+    G_bar: Array,
+    histories_bar: Array,
+) -> None:
+    """The transpose of the loads, of one stage."""
+    if G_bar.shape[0] > 0:
+        for p in range(loads):
+            for r in range(rows):
+                add(G_bar, p * rows + r, load(histories, at + p) * load(phi, r))
+    if histories_bar.shape[0] > 0:
+        for p in range(loads):
+            dot = like(phi, 0.0)
+            for r in range(rows):
+                dot = dot + load(G, p * rows + r) * load(phi, r)
+            add(histories_bar, at + p, dot)
 
 
 @kernel
-def add_multiple(factor: complex, a: Array, out: Array) -> None:
-    """out += factor a."""
-    for r in range(out.shape[0]):
-        out[r] += factor * a[r]
+def combine(
+    rows: int, u: Array, start: int, terms: int, w: Array, G: Array, x: Array, to: int
+) -> None:
+    """x[to:] = u[start:] + sum_p w_p G_p, p < terms."""
+    for r in range(rows):
+        x_r = load(u, start + r)
+        for p in range(terms):
+            x_r = x_r + load(w, p) * load(G, p * rows + r)
+        store(x, to + r, x_r)
 
 
 @kernel
-def dot(a: Array, b: Array) -> Any:
-    """The sum of a b (no conjugate, so that a complex step passes through)."""
-    total = 0.0 * a[0]
-    for r in range(a.shape[0]):
-        total += a[r] * b[r]
-    return total
+def set_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
+    """out[to:] = sum_p w_p G_p, p < terms."""
+    for r in range(rows):
+        store(out, to + r, like(out, 0.0))
+    add_sum(rows, terms, w, G, out, to)
+
+
+@kernel
+def add_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
+    """out[to:] += sum_p w_p G_p, p < terms."""
+    for r in range(rows):
+        out_r = load(out, to + r)
+        for p in range(terms):
+            out_r = out_r + load(w, p) * load(G, p * rows + r)
+        store(out, to + r, out_r)
+
+
+@kernel
+def copy(rows: int, a: Array, at: int, out: Array, to: int) -> None:
+    """out[to:] = a[at:]."""
+    for r in range(rows):
+        store(out, to + r, load(a, at + r))

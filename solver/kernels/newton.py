@@ -28,8 +28,8 @@ from solver.kernels.balance import (
     scratch,
 )
 from solver.kernels.compiled import kernel
-from solver.kernels.march import add_load, add_multiple, copy
-from solver.kernels.tridiagonal import Array, solve
+from solver.kernels.scalar import add_load, add_multiple, copy, solve
+from solver.kernels.tridiagonal import Array
 
 LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense

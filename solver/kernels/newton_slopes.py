@@ -37,9 +37,9 @@ from solver.kernels.balance import (
     transpose_bands,
 )
 from solver.kernels.compiled import kernel
-from solver.kernels.march import add_load, add_multiple, copy, dot
 from solver.kernels.pieces import add_powers, add_values
-from solver.kernels.tridiagonal import Array, solve
+from solver.kernels.scalar import add_load, add_multiple, copy, dot, solve
+from solver.kernels.tridiagonal import Array
 
 
 @kernel
