@@ -1,0 +1,196 @@
+"""How vectors over the nodes of a bar stand in the rows of lanes that the kernels march.
+
+Every layout gives the same few things: the number of rows; `pack`, from the order of the nodes to
+rows; `unpack`, back; `probes`, where nodes stand; and room for the separators where the lanes are
+joined (see `solver.kernels.tridiagonal`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from solver.kernels import LANES, Array, pack, unpack
+
+ALIGNMENT = 64  # bytes: a row of lanes never crosses a line of the cache
+
+
+class Layout(Protocol):
+    """One way to stand."""
+
+    nodes: int
+    rows: int
+    bytes: int  # of a vector
+
+    def room(self, vectors: int) -> Array: ...
+
+    def zeros(self, vectors: int) -> Array: ...
+
+    def pack(self, x: Array, out: Array | None = None) -> Array: ...
+
+    def unpack(self, packed: Array, vectors: int) -> Array: ...
+
+    def numbers(self, x: Array) -> Array: ...
+
+    def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array: ...
+
+    def probes(self, nodes: Array) -> Array: ...
+
+    def joint(self, stages: int) -> Array | None: ...
+
+
+class Pieces:
+    """One bar in eight pieces, a lane each."""
+
+    def __init__(self, nodes: int) -> None:
+        self.nodes = nodes
+        self.rows = max(2, -(-nodes // LANES))
+        self.bytes = 8 * LANES * self.rows
+
+    def room(self, vectors: int) -> Array:
+        """Room (rows of all, 8) for so many vectors."""
+        return aligned((vectors * self.rows, LANES))
+
+    def zeros(self, vectors: int) -> Array:
+        """So many vectors of zeros."""
+        out = self.room(vectors)
+        out.fill(0.0)
+        return out
+
+    def pack(self, x: Array, out: Array | None = None) -> Array:
+        """Vectors (..., nodes), written to the front of `out`."""
+        x = plain(x, np.float64).reshape(-1, self.nodes)
+        out = self.room(x.shape[0]) if out is None else out
+        pack(x, self.rows, out)
+        return out
+
+    def unpack(self, packed: Array, vectors: int) -> Array:
+        """The vectors (vectors, nodes)."""
+        x = np.empty((vectors, self.nodes))
+        unpack(packed, self.rows, x)
+        return x
+
+    def numbers(self, x: Array) -> Array:
+        """What is not over the nodes, in one row after the other."""
+        return plain(x, np.float64).reshape(-1)
+
+    def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
+        """The transpose of `numbers`."""
+        return packed.reshape(shape)
+
+    def probes(self, nodes: Array) -> Array:
+        """Rows and lanes (2, Q) of nodes."""
+        return np.stack([nodes % self.rows, nodes // self.rows]).astype(np.int64)
+
+    def joint(self, stages: int) -> Array | None:
+        """Room for the inverse of the separators' matrix of every stage."""
+        return aligned((stages * LANES, LANES))
+
+
+class Alone:
+    """One bar node by node: what a complex step marches, and what lanes are measured against."""
+
+    def __init__(self, nodes: int, dtype: Any = np.float64) -> None:
+        self.nodes = self.rows = nodes
+        self._dtype = np.dtype(dtype)
+        self.bytes = self._dtype.itemsize * nodes
+
+    def room(self, vectors: int) -> Array:
+        """Room for so many vectors."""
+        return np.empty(vectors * self.rows, self._dtype)
+
+    def zeros(self, vectors: int) -> Array:
+        """So many vectors of zeros."""
+        return np.zeros(vectors * self.rows, self._dtype)
+
+    def pack(self, x: Array, out: Array | None = None) -> Array:
+        """Vectors (..., nodes), written to the front of `out`."""
+        out = self.room(x.size // self.nodes) if out is None else out
+        out[: x.size] = x.ravel()
+        return out
+
+    def unpack(self, packed: Array, vectors: int) -> Array:
+        """The vectors (vectors, nodes)."""
+        return packed.reshape(vectors, self.nodes)
+
+    def numbers(self, x: Array) -> Array:
+        """What is not over the nodes, in one row after the other."""
+        return plain(x, self._dtype).reshape(-1)
+
+    def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
+        """The transpose of `numbers`."""
+        return packed.reshape(shape)
+
+    def probes(self, nodes: Array) -> Array:
+        """Rows (and lane 0) of nodes, (2, Q)."""
+        return np.stack([nodes, np.zeros_like(nodes)]).astype(np.int64)
+
+    def joint(self, stages: int) -> Array | None:
+        """Nothing is joined."""
+        return None
+
+
+class Experiments:
+    """Eight bars, a lane each; their arrays come with an axis of eight in front."""
+
+    def __init__(self, nodes: int) -> None:
+        self.nodes = self.rows = nodes
+        self.bytes = 8 * LANES * nodes
+
+    def room(self, vectors: int) -> Array:
+        """Room for so many vectors of every bar."""
+        return aligned((vectors * self.rows, LANES))
+
+    def zeros(self, vectors: int) -> Array:
+        """So many vectors of zeros."""
+        out = self.room(vectors)
+        out.fill(0.0)
+        return out
+
+    def pack(self, x: Array, out: Array | None = None) -> Array:
+        """Vectors (8, ..., nodes), written to the front of `out`."""
+        x = x.reshape(LANES, -1)
+        out = self.room(x.shape[1] // self.nodes) if out is None else out
+        out[: x.shape[1]] = x.T
+        return out
+
+    def unpack(self, packed: Array, vectors: int) -> Array:
+        """The vectors (8, vectors, nodes)."""
+        return self.numbers_of(packed, (vectors, self.nodes))
+
+    def numbers(self, x: Array) -> Array:
+        """What is not over the nodes, (8, ...), a row of lanes after the other."""
+        return plain(x.reshape(LANES, -1).T, np.float64)
+
+    def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
+        """The transpose of `numbers`."""
+        return np.ascontiguousarray(packed.T).reshape(LANES, *shape)
+
+    def probes(self, nodes: Array) -> Array:
+        """Rows (and lane 0, which nobody asks for) of nodes, (2, Q)."""
+        return np.stack([nodes, np.zeros_like(nodes)]).astype(np.int64)
+
+    def joint(self, stages: int) -> Array | None:
+        """Nothing is joined."""
+        return None
+
+
+def alone_or_in_pieces(nodes: int, dtype: Any) -> Layout:
+    """The layout of one bar: in pieces, but for a complex step."""
+    return Pieces(nodes) if dtype == np.float64 else Alone(nodes, dtype)
+
+
+def plain(x: Array, dtype: Any) -> Array:
+    """The array in the one form that the kernels are compiled for: contiguous and writable."""
+    if x.dtype == dtype and x.flags.c_contiguous and x.flags.writeable:
+        return x
+    return np.array(x, dtype, order="C")
+
+
+def aligned(shape: tuple[int, ...]) -> Array:
+    """An empty array of doubles that begins where a line of the cache does."""
+    count = int(np.prod(shape))
+    whole = np.empty(count + ALIGNMENT // 8)
+    first = -whole.ctypes.data % ALIGNMENT // 8
+    return whole[first : first + count].reshape(shape)
