@@ -1,9 +1,12 @@
-"""How fast is it, and how fast are others? Two commands, each on one thread of one core.
+"""How fast is it, how does the cost grow, and how fast are others? On one thread of one core:
 
 * ``python -m benchmarks time DOCUMENT.json`` times the misfit and its gradient of any experiment.
 * ``python -m benchmarks peers`` solves the lecture's bar by kappafit and by its peers side by side
-  (`benchmarks.peers`), and compares their gradients.
+  (`benchmarks.peers`), and compares their gradients, their memory and their first calls.
+* ``python -m benchmarks scaling`` times kappafit over the sizes of the problem, and over threads.
 
-Both print text to read, or with ``--json`` one line of JSON per result. Every time is a median over
+On all cores ``python -m benchmarks rest DOCUMENT.json`` times the service.
+
+All print text to read, or with ``--json`` one line of JSON per result. Every time is a median over
 warm calls; what is compared is timed in turns (`benchmarks.clock`).
 """

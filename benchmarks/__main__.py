@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import machine  # nothing here may load NumPy: threads are settled first
+from benchmarks.kinds import KINDS
 
 
 def main(argv: Sequence[str] | None = None, *, settle: bool = False) -> None:
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     add_time(commands)
     add_peers(commands)
+    add_scaling(commands)
     add_rest(commands)
     return top
 
@@ -55,7 +57,7 @@ def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command ``peers``."""
-    text = "Solve the lecture's bar by kappafit, SciPy and, where installed, JAX and PyTorch."
+    text = "Solve the lecture's bar by kappafit, SciPy and, where installed, C, JAX and PyTorch."
     command = commands.add_parser("peers", help=text, description=text)
     command.add_argument(
         "--sizes",
@@ -65,8 +67,40 @@ def add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="NxM",
         help="n unknowns and m steps (default: 100x200 1000x1000)",
     )
+    command.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=KINDS,
+        default=list(KINDS),
+        metavar="KIND",
+        help=f"what to compare (default: all of {', '.join(KINDS)})",
+    )
+    command.add_argument(
+        "--no-children",
+        dest="children",
+        action="store_false",
+        help="leave out memory and first call, which take a fresh process for each peer",
+    )
     add_common(command)
     command.set_defaults(run=run_peers, here=True)
+
+
+def add_scaling(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command ``scaling``."""
+    text = "Time kappafit over unknowns of the grid, steps, unknowns of the fit, and members."
+    command = commands.add_parser("scaling", help=text, description=text)
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="draw it into this file (.svg, .png or .pdf)"
+    )
+    command.add_argument(
+        "--largest",
+        type=positive,
+        default=20000,
+        metavar="SIZE",
+        help="leave out whatever is larger (default: 20000)",
+    )
+    add_common(command)
+    command.set_defaults(run=run_scaling, here=True)
 
 
 def add_rest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,7 +118,7 @@ def add_rest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
-    """What both commands know."""
+    """What the commands know that time in this process."""
     command.add_argument("--json", action="store_true", help="one line of JSON per result")
     command.add_argument(
         "--rounds",
@@ -114,6 +148,13 @@ def run_peers(arguments: argparse.Namespace) -> None:
     from benchmarks import comparison
 
     comparison.run(arguments)
+
+
+def run_scaling(arguments: argparse.Namespace) -> None:
+    """Load what the command needs, then run it."""
+    from benchmarks import scaling
+
+    scaling.run(arguments)
 
 
 def run_rest(arguments: argparse.Namespace) -> None:

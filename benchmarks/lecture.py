@@ -12,6 +12,13 @@ The readings d belong to (a, b) = (1, 2), with noise of 1e-4; J and its gradient
 
     (I - dt kappa D)^T z^k = z^{k+1} + 2 r_k e_0,        dJ/dkappa_i = dt sum_k z_i^k (D u^k)_i,
     dJ/da = sum_i dJ/dkappa_i,                           dJ/db = sum_i x_i dJ/dkappa_i.
+
+Three problems are made of it: that one is "linear"; "ensemble" is J and its gradient at many pairs
+(a, b) with the same readings; in "nonlinear" kappa = a + b u, and every step is solved by Newton's
+method until the next change of u would be below 1e-12 of the largest temperature. There
+
+    (I - dt kappa D - dt b diag(D u^k))^T z^k = z^{k+1} + 2 r_k e_0,
+    dJ/da = dt sum_k sum_i z_i^k (D u^k)_i,      dJ/db = dt sum_k sum_i z_i^k u_i^k (D u^k)_i.
 """
 
 from __future__ import annotations
@@ -30,6 +37,33 @@ TRIAL = (0.8, 1.5)  # (a, b) where everything is timed
 NOISE = 1e-4
 PROFILE = "exp(-50*(x-0.3)**2)"
 HISTORY = "1+sin(2*pi*t)"
+PAIRS = 64  # of an ensemble
+TOLERANCE, FAST, MOST = 1e-12, 0.1, 12  # Newton: see `settled`; how many steps at most
+
+
+def pairs(count: int = PAIRS) -> Array:
+    """The pairs (a, b) of an ensemble, (count, 2); the same in every run."""
+    return np.array([0.8, 1.5]) + np.array([0.2, 0.5]) * np.random.default_rng(7).random((count, 2))
+
+
+def settled(change: float, last: float) -> bool:
+    """Whether the Newton step after this one would change u by less than the tolerance.
+
+    The changes are relative to the largest temperature; `last` is 0 at first. Where one is much
+    smaller than the one before, convergence is quadratic, and the next will be smaller still by the
+    square of their ratio.
+    """
+    ahead = (change / last) ** 2 if change < FAST * last else 1.0
+    return change * ahead <= TOLERANCE
+
+
+def second_difference(u: Any) -> Any:
+    """dx^2 D u, of the last axis of an array or a tensor."""
+    out = -2.0 * u
+    out[..., 1:] += u[..., :-1]
+    out[..., :-1] += u[..., 1:]
+    out[..., 0] += u[..., 1]  # the ghost node mirrors the node inside
+    return out
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -18,6 +20,7 @@ THREADS = (
     "NUMBA_NUM_THREADS",
 )
 XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+ALLOWED = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def settle() -> None:
@@ -37,17 +40,39 @@ def pinned_core() -> int | None:
     return next(iter(cores)) if len(cores) == 1 else None
 
 
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Free this process for all the cores that it had before it was bound to one."""
+    if not ALLOWED:
+        yield
+        return
+    bound = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALLOWED)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, bound)
+
+
 def peak_rss_mb() -> float | None:
     """The most memory this process ever held, in units of 2^20 bytes; None where nothing tells.
 
     Linux's own figure is taken first: getrusage there remembers the parent that started us.
     """
+    return _status_mb("VmHWM") or _getrusage_mb()
+
+
+def rss_mb() -> float | None:
+    """The memory this process holds now; elsewhere than on Linux the most it held so far."""
+    return _status_mb("VmRSS") or _getrusage_mb()
+
+
+def _status_mb(entry: str) -> float | None:
     try:
         with open("/proc/self/status", encoding="ascii") as status:
-            kilobytes = next(line.split()[1] for line in status if line.startswith("VmHWM"))
-        return int(kilobytes) / 2**10
+            return next(int(line.split()[1]) / 2**10 for line in status if line.startswith(entry))
     except (OSError, StopIteration):
-        return _getrusage_mb()
+        return None
 
 
 def _getrusage_mb() -> float | None:

@@ -41,3 +41,8 @@ def duration(seconds: float | None) -> str:
 def times(ratio: float | None) -> str:
     """A ratio, ``-`` for none."""
     return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def megabytes(size: float | None) -> str:
+    """A size in units of 2^20 bytes, ``-`` for none."""
+    return "-" if size is None else f"{size:.3g} MB" if size < 100.0 else f"{size:.0f} MB"

@@ -1,21 +1,16 @@
-"""The benchmarks: the peers agree, and the two commands say what they should."""
+"""The benchmarks: the commands say what they should. The peers are in test_benchmarks_peers."""
 
 import json
-import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import solver
 from app.document import read_document
 from benchmarks.__main__ import main
 from benchmarks.clock import Effort, interleaved
-from benchmarks.comparison import as_text, compare
-from benchmarks.lecture import TRIAL, TRUE, LectureBar
-from benchmarks.peers import PEERS
-from benchmarks.peers.scipy_gttrf import temperatures
+from benchmarks.machine import ALLOWED, all_cores, pinned_core
 from tests.conftest import ROOT
 
 EXAMPLE = str(ROOT / "app" / "examples" / "lecture.json")
@@ -34,74 +29,6 @@ TIME_KEYS = {
     "unknowns",
     "runs",
 }
-
-
-def dense_misfit(bar, d, a, b):
-    """J by dense matrices, straight from the equations."""
-    D = np.diag(np.full(bar.n, -2.0)) + np.eye(bar.n, k=1) + np.eye(bar.n, k=-1)
-    D[0, 1] = 2.0
-    A = np.eye(bar.n) - bar.dt * (a + b * bar.x)[:, None] * D * bar.n**2
-    u, J = np.zeros(bar.n), 0.0
-    for t, d_k in zip(bar.t, d, strict=True):
-        f = np.exp(-50 * (bar.x - 0.3) ** 2) * (1 + np.sin(2 * np.pi * t))
-        u = np.linalg.solve(A, u + bar.dt * f)
-        J += (u[0] - d_k) ** 2
-    return J
-
-
-def dense_gradient(bar, d):
-    """The gradient of `dense_misfit` by complex steps."""
-    a, b = TRIAL
-    h = 1e-30
-    return [
-        dense_misfit(bar, d, a + 1j * h, b).imag / h,
-        dense_misfit(bar, d, a, b + 1j * h).imag / h,
-    ]
-
-
-@pytest.mark.parametrize("size", [(3, 1), (8, 5), (41, 30)])
-@pytest.mark.parametrize("name", PEERS)
-def test_peers_solve_the_lectures_bar(name, size):
-    if not PEERS[name].installed:
-        pytest.skip(f"{PEERS[name].library} is not installed")
-    bar = LectureBar(*size)
-    d = temperatures(bar, *TRUE) + bar.noise
-    peer = PEERS[name].build(bar, d)
-    assert peer.forward() == pytest.approx(dense_misfit(bar, d, *TRIAL), rel=1e-8)
-    if peer.value_and_gradient is not None:
-        J, gradient = peer.value_and_gradient()
-        assert pytest.approx(dense_misfit(bar, d, *TRIAL), rel=1e-8) == J
-        assert gradient == pytest.approx(dense_gradient(bar, d), rel=1e-8)
-
-
-def test_comparison():
-    comparison = compare(LectureBar(12, 8), Effort(rounds=2, seconds=0.0))
-    assert set(comparison.rows) | set(comparison.missing) == set(PEERS)
-    assert comparison.rounds == 2
-    for row in comparison.rows.values():
-        assert row.objective_error < 1e-8
-        assert row.gradient_error is None or row.gradient_error < 1e-8
-    ours = comparison.rows["kappafit"]
-    march, scipy = (comparison.rows[name] for name in ("march", "scipy"))
-    assert comparison.ratios(ours) == {
-        "over_forward": ours.value_and_gradient_s / ours.forward_s,
-        "over_march": ours.value_and_gradient_s / march.forward_s,
-        "over_scipy": ours.value_and_gradient_s / scipy.value_and_gradient_s,
-    }
-    text = as_text(comparison)
-    assert all(name in text for name in PEERS)
-    assert ("not installed" in text) == bool(comparison.missing)
-
-
-def test_peers_runs_pinned_and_says_what_is_missing():
-    command = [sys.executable, "-m", "benchmarks", "peers", "--sizes", "6x4,5x3", "7x2", "--json"]
-    done = subprocess.run([*command, *ONCE], cwd=ROOT, check=True, capture_output=True, text=True)
-    records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(r["n"], r["m"]) for r in records] == [(6, 4), (5, 3), (7, 2)]
-    for record in records:
-        assert set(record["peers"]) | set(record["missing"]) == set(PEERS)
-        assert record["rounds"] == 1
-        assert (record["core"] is not None) == hasattr(os, "sched_setaffinity")
 
 
 def test_threads_are_settled_before_numpy_is_loaded():
@@ -147,6 +74,8 @@ def test_time_as_text(document, tmp_path, capsys):
         (["peers", "--sizes", "5x3,-4x2"], "'-4x2' is not a size"),
         (["peers", "--rounds", "0"], "'0' is not a whole number of at least 1"),
         (["peers", "--seconds", "soon"], "'soon' is not a time in seconds"),
+        (["peers", "--kinds", "speed"], "invalid choice: 'speed'"),
+        (["scaling", "--largest", "0"], "'0' is not a whole number of at least 1"),
         (["race"], "invalid choice: 'race'"),
     ],
 )
@@ -186,6 +115,44 @@ def test_calls_are_timed_in_turns():
     assert turns == list("aabb") * 3  # each once to warm up and once on the clock
     assert timing.rounds == 3
     assert set(timing.medians) == {"a", "b"}
+
+
+def test_long_calls_are_not_warmed_up_again(monkeypatch):
+    monkeypatch.setattr("benchmarks.clock.LONG", 0.0)
+    turns = []
+    interleaved({"a": lambda: turns.append("a")}, Effort(rounds=3, seconds=0.0))
+    assert len(turns) == 4
+
+
+def test_scaling_as_json_and_drawn(tmp_path, capsys):
+    plot = tmp_path / "scaling.svg"
+    main(["scaling", "--largest", "100", "--plot", str(plot), "--json", *ONCE])
+    curves = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [c["over"] for c in curves[:3]] == [
+        "unknowns of the grid",
+        "steps",
+        "unknowns of the fit",
+    ]
+    assert curves[0]["sizes"] == [100]
+    assert curves[2]["sizes"] == [2, 5, 10, 20, 50, 100]
+    for curve in curves:
+        assert len(curve["value_and_gradient_s"]) == len(curve["sizes"])
+        assert all(0.0 < seconds < 60.0 for seconds in curve["value_and_gradient_s"])
+    assert "<svg" in plot.read_text()
+
+
+def test_scaling_as_text(capsys):
+    main(["scaling", "--largest", "2", *ONCE])
+    text = capsys.readouterr().out
+    assert "unknowns of the fit" in text
+    assert "steps" not in text  # there even the smallest size is larger
+
+
+def test_all_cores_are_free_for_a_while():
+    before = pinned_core()
+    with all_cores():
+        assert not ALLOWED or pinned_core() is None or len(ALLOWED) == 1
+    assert pinned_core() == before
 
 
 def test_rest_times_a_real_service() -> None:

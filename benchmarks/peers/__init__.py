@@ -1,39 +1,53 @@
 """The same value and gradient, by other means.
 
-A peer is a module with ``build(bar, d) -> Peer`` that imports its library inside `build`. To add
-one: a module, and a line in `PEERS`.
+A peer is a module with a table of builds: which of the lecture's problems it solves, and how it is
+got ready, ``build(bar, d) -> Peer``. To add one: a module, and a line in `PEERS`. A module is
+imported when its peer is asked for, so that in a fresh process a peer loads no library but its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from shutil import which
+from typing import cast
 
-from benchmarks.lecture import Array, LectureBar
-from benchmarks.peers import jax_scan, kappafit, march, scipy_gttrf, torch_function
-from benchmarks.peers.peer import Peer
-
-Build = Callable[[LectureBar, Array], Peer]
+from benchmarks.peers.peer import Build
 
 
 @dataclass(frozen=True)
 class Entry:
-    """How a peer is built, and the library it needs."""
+    """Where a peer's builds are, ``module:TABLE``, and the library or program that it needs."""
 
-    build: Build
-    library: str
+    table: str
+    needs: str
+    find: Callable[[str], object] = find_spec
 
     @property
     def installed(self) -> bool:
-        """Whether its library can be imported."""
-        return find_spec(self.library) is not None
+        """Whether what it needs is there."""
+        return self.find(self.needs) is not None
+
+    def load_library(self) -> None:
+        """Import what it needs, unless that is a program."""
+        if self.find is find_spec:
+            import_module(self.needs)
+
+    def builds(self) -> Mapping[str, Build]:
+        """By problem; loads the module."""
+        module, _, table = self.table.partition(":")
+        found = getattr(import_module(f"benchmarks.peers.{module}"), table)
+        return cast(Mapping[str, Build], found)
 
 
 PEERS: dict[str, Entry] = {
-    "march": Entry(march.build, "solver"),
-    "kappafit": Entry(kappafit.build, "solver"),
-    "scipy": Entry(scipy_gttrf.build, "scipy"),
-    "jax": Entry(jax_scan.build, "jax"),
-    "torch": Entry(torch_function.build, "torch"),
+    "march": Entry("march:BUILDS", "solver"),
+    "kappafit": Entry("kappafit:BUILDS", "solver"),
+    "scipy": Entry("scipy_gttrf:BUILDS", "scipy"),
+    "c-adjoint": Entry("c_bar:ADJOINT", "gcc", which),
+    "c-tangents": Entry("c_bar:TANGENTS", "gcc", which),
+    "jax": Entry("jax_scan:BUILDS", "jax"),
+    "torch": Entry("torch_function:BUILDS", "torch"),
 }

@@ -13,30 +13,59 @@ multipliers above,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.lecture import TRIAL, Array, LectureBar
+from benchmarks.lecture import TRIAL, Array, LectureBar, pairs
+from benchmarks.peers import jax_newton
 from benchmarks.peers.peer import Peer
 
 UNROLL = 8  # rows per turn of a compiled loop; from 16 on XLA runs the loop 20 times slower
+NEAR = 2**24  # doubles of an ensemble's trajectories; beyond, one by one is up to twice as fast
 
 
-def build(bar: LectureBar, d: Array) -> Peer:
+def linear(bar: LectureBar, d: Array) -> Peer:
     """J and its reverse-mode gradient, both compiled."""
+    return peer(lambda: misfit_of(bar, d))
+
+
+def nonlinear(bar: LectureBar, d: Array) -> Peer:
+    """The same with Newton's method in every step."""
+    return peer(lambda: jax_newton.misfit_of(bar, d))
+
+
+def peer(make: Callable[[], Any]) -> Peer:
+    """At the trial values."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    misfit = misfit_of(bar, d)
+    misfit, ab = make(), jax.numpy.array(TRIAL)
     value, both = jax.jit(misfit), jax.jit(jax.value_and_grad(misfit))
-    ab = jax.numpy.array(TRIAL)
 
     def value_and_gradient() -> tuple[float, Array]:
         J, gradient = both(ab)
         return float(J), np.asarray(gradient)
 
     return Peer(lambda: float(value(ab)), value_and_gradient)
+
+
+def ensemble(bar: LectureBar, d: Array) -> Peer:
+    """All pairs at once, or one by one where their trajectories would not stay near the core."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    one, ab = jax.value_and_grad(misfit_of(bar, d)), jax.numpy.array(pairs())
+    together = jax.vmap(one) if len(ab) * bar.n * bar.m < NEAR else partial(jax.lax.map, one)
+    both = jax.jit(together)
+
+    def value_and_gradient() -> tuple[Array, Array]:
+        J, gradients = both(ab)
+        return np.asarray(J), np.asarray(gradients)
+
+    return Peer(None, value_and_gradient)
 
 
 def misfit_of(bar: LectureBar, d: Array) -> Any:
@@ -111,3 +140,6 @@ def recurrence(f: Any, b: Any, reverse: bool = False) -> Any:
         return y, y
 
     return lax.scan(row, jnp.zeros(()), (f, b), reverse=reverse, unroll=UNROLL)[1]
+
+
+BUILDS = {"linear": linear, "nonlinear": nonlinear, "ensemble": ensemble}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.lecture import TRIAL, Array, LectureBar
-from benchmarks.peers.kappafit import experiment
+from benchmarks.peers.kappafit import experiment, law
 from benchmarks.peers.peer import Peer
 from solver.assemble import LinearAssembly
 from solver.march import LinearMarch
@@ -13,9 +13,9 @@ from solver.parameters import Parameters
 from solver.steps import Steps
 
 
-def build(bar: LectureBar, d: Array) -> Peer:
+def linear(bar: LectureBar, d: Array) -> Peer:
     """J by one factorisation and one march; no gradient."""
-    described = experiment(bar, d)
+    described = experiment(bar, d, law("x"))
     assembly = LinearAssembly(described, Parameters.of(described))
     coefficients = assembly.coefficients(assembly.curves.at(np.array(TRIAL)))
     march = LinearMarch(Steps(described.grid.tableau, bar.dt, bar.m), np.zeros(1, np.int64))
@@ -25,3 +25,6 @@ def build(bar: LectureBar, d: Array) -> Peer:
         return float(r @ r)
 
     return Peer(forward)
+
+
+BUILDS = {"linear": linear}

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from scipy.linalg.lapack import dgttrf, dgttrs
 
-from benchmarks.lecture import TRIAL, Array, LectureBar
+from benchmarks.lecture import TRIAL, Array, LectureBar, pairs
+from benchmarks.peers import scipy_newton
 from benchmarks.peers.peer import Peer
 
 Factors = tuple[Any, ...]  # what dgttrf returns, without its status
 
 
-def build(bar: LectureBar, d: Array) -> Peer:
+def linear(bar: LectureBar, d: Array) -> Peer:
     """J by m solves, its gradient by m more with the transposed factors."""
     a, b = TRIAL
 
@@ -29,6 +30,16 @@ def build(bar: LectureBar, d: Array) -> Peer:
         return float(r @ r)
 
     return Peer(forward, lambda: value_and_gradient(bar, d, a, b))
+
+
+def ensemble(bar: LectureBar, d: Array) -> Peer:
+    """One pair after the other."""
+
+    def both() -> tuple[Array, Array]:
+        J, gradients = zip(*(value_and_gradient(bar, d, a, b) for a, b in pairs()), strict=True)
+        return np.array(J), np.array(gradients)
+
+    return Peer(None, both)
 
 
 def temperatures(bar: LectureBar, a: float, b: float) -> Array:
@@ -72,3 +83,6 @@ def products(z: Array, u: Array) -> Array:
     out[:-1] += np.einsum("ki,ki->i", z[:, :-1], u[:, 1:])
     out[0] += z[:, 0] @ u[:, 1]  # the ghost node mirrors the node inside
     return out
+
+
+BUILDS = {"linear": linear, "nonlinear": scipy_newton.nonlinear, "ensemble": ensemble}
