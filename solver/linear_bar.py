@@ -44,24 +44,24 @@ class LinearBar:
         self.heat, self.felt = self.assembly.heat, self.assembly.curves.felt
         self._nodes = nodes
         grid, states = experiment.grid, self.assembly.states
-        self._marched = (nodes >= states.start) & (nodes < states.stop)
-        self._all_marched = bool(self._marched.all())
+        self.marched = (nodes >= states.start) & (nodes < states.stop)
+        self._all_marched = bool(self.marched.all())
         steps = Steps(grid.tableau, grid.dt, grid.steps)
-        probes = nodes[self._marched] - states.start
-        self._march = LinearMarch(steps, probes, memory=memory, pulse=pulse)
+        probes = nodes[self.marched] - states.start
+        self.march = LinearMarch(steps, probes, memory=memory, pulse=pulse)
 
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, LinearTrace]:
         """The field, and with `keep` what `pull_back` needs, good until the next call."""
         values = self.assembly.curves.at(theta)
         coefficients = self.assembly.coefficients(values)
-        readings = self._march.forward(coefficients, keep=keep)
+        readings = self.march.forward(coefficients, keep=keep)
         return self._field(values, readings), LinearTrace(theta, values, coefficients)
 
     def pull_back(self, trace: LinearTrace, field_bar: Array) -> Array:
         """The cotangent (p,) of theta from the field's. One adjoint march."""
-        bar = self._march.adjoint(
+        bar = self.march.adjoint(
             trace.coefficients,
-            field_bar[:, self._marched],
+            field_bar[:, self.marched],
             profiles=self.assembly.wants_profiles,
             histories=self.assembly.wants_histories,
         )
@@ -75,7 +75,7 @@ class LinearBar:
         values = self.assembly.curves.at(theta)
         values_dot = self.assembly.curves.dot(theta, directions)
         q = directions.shape[0]
-        marched, marched_dot = self._march.tangent(
+        marched, marched_dot = self.march.tangent(
             self.assembly.coefficients(values),
             self.assembly.coefficients_dot(values, values_dot, q),
         )
@@ -83,7 +83,7 @@ class LinearBar:
         if self._all_marched:
             return field, marched_dot
         field_dot = np.zeros((q, *field.shape))
-        field_dot[:, :, self._marched] = marched_dot
+        field_dot[:, :, self.marched] = marched_dot
         self.assembly.set_pinned(values_dot, field_dot, self._nodes)
         return field, field_dot
 
@@ -94,6 +94,6 @@ class LinearBar:
             return readings
         dtype = np.result_type(readings, *values.values())
         field = np.zeros((readings.shape[0], self._nodes.size), dtype)
-        field[:, self._marched] = readings
+        field[:, self.marched] = readings
         self.assembly.set_pinned(values, field, self._nodes)
         return field

@@ -47,7 +47,7 @@ class LinearMarch:
     ) -> None:
         self.steps = steps
         self.pulse = pulse
-        self._probes, self._memory, self._layout = probes, memory, layout
+        self.probes, self._memory, self._layout = probes, memory, layout
         self._work: Workspace | None = None
         self._made_for: tuple[int, int, Any] | None = None
 
@@ -66,7 +66,7 @@ class LinearMarch:
                 self._act(work, action, readings)
         else:
             self._advance(work, 0, self.steps.count, False, readings)
-        return work.layout.numbers_of(readings, (self.steps.count + 1, self._probes.size))
+        return work.layout.numbers_of(readings, (self.steps.count + 1, self.probes.size))
 
     def adjoint(
         self,
@@ -127,6 +127,16 @@ class LinearMarch:
             initial=layout.unpack(lam, 1)[..., 0, :],
         )
 
+    def stage_values(self) -> Array:
+        """The stage values (steps stages, N) of the block that is kept, after a forward march."""
+        assert self._work is not None, "forward comes first"
+        return self._work.stage_values()
+
+    @property
+    def held(self) -> int:
+        """Bytes of states that are held."""
+        return 0 if self._work is None else self._work.held
+
     def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
         """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q) in q directions."""
         d, count = direction, self.steps.count
@@ -138,7 +148,7 @@ class LinearMarch:
         readings = self._first_reading(work, coefficients)
         K_dot, G_dot, u_dot = (layout.pack(v) for v in (d.bands, d.profiles, d.initial))
         histories_dot = layout.numbers(d.histories)
-        shape = (count + 1, self._probes.size)
+        shape = (count + 1, self.probes.size)
         readings_dot = np.tile(np.empty_like(readings), (q, *(1,) * (readings.ndim - 1)))
         for a, b in slices:
             self._advance(work, a, b, True, readings)
@@ -161,7 +171,7 @@ class LinearMarch:
                 readings_dot,
             )
         out_dot = layout.numbers_of(readings_dot, (q, *shape))
-        out_dot[..., 0, :] = d.initial[..., self._probes]
+        out_dot[..., 0, :] = d.initial[..., self.probes]
         return layout.numbers_of(readings, shape), out_dot
 
     def _act(self, work: Workspace, action: Action, readings: Array) -> None:
@@ -209,8 +219,8 @@ class LinearMarch:
         return work.layout.numbers(
             np.concatenate(
                 [
-                    c.initial[..., None, self._probes],
-                    np.empty((*c.initial.shape[:-1], self.steps.count, self._probes.size)),
+                    c.initial[..., None, self.probes],
+                    np.empty((*c.initial.shape[:-1], self.steps.count, self.probes.size)),
                 ],
                 axis=-2,
             )
@@ -222,6 +232,6 @@ class LinearMarch:
         made_for, work = (nodes, loads, coefficients.dtype), self._work
         if work is None or self._made_for != made_for:
             layout = self._layout(nodes, coefficients.dtype)
-            self._work = work = Workspace(layout, loads, self.steps, self._probes, self._memory)
+            self._work = work = Workspace(layout, loads, self.steps, self.probes, self._memory)
             self._made_for = made_for
         return work

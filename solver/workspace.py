@@ -104,6 +104,15 @@ class Workspace:
         self._front[...] = self._vector(self._snapshots, slot)
         self.now = 0
 
+    def stage_values(self) -> Array:
+        """All that are kept, in the order of the nodes."""
+        return self.layout.unpack(self.states[self.layout.rows :], self.now)
+
+    @property
+    def held(self) -> int:
+        """Bytes of states and snapshots."""
+        return int(self.states.nbytes + self._snapshots.nbytes)
+
     @property
     def _front(self) -> Array:
         return self._vector(self.states, 0)

@@ -23,9 +23,11 @@ ONE_KERNEL = """
 import numpy as np
 from solver import kernels
 def one_kernel():
-    return float(kernels.factor(np.full((3, 4), 0.5), 0.1)[0, 0])
+    out = np.empty((2, 8))
+    kernels.pack(np.full((1, 4), 0.5), 2, out)
+    return out[0, 0]
 def stats():
-    found = kernels.factor.stats
+    found = kernels.pack.stats
     return sum(found.cache_hits.values()), sum(found.cache_misses.values())
 """
 # What a file system that is mounted read-only says, whoever asks.
@@ -136,7 +138,7 @@ print(*stats())
 )
 def test_a_damaged_cache_heals(suffix: str, damage: Callable, copied: Path) -> None:
     """What a killed process or a full disk leaves behind; Numba alone fails on it for ever."""
-    spoilt = next(copied.rglob(f"*factor*{suffix}"))
+    spoilt = next(copied.rglob(f"*pack*{suffix}"))
     spoilt.write_bytes(damage(spoilt.read_bytes()))
     failure, compiled_anew = run(HEAL, copied)
     assert failure in ("UnpicklingError", "EOFError", "OverflowError")  # the damage bites

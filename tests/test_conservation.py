@@ -120,10 +120,11 @@ def stages_of(e: Experiment) -> tuple[np.ndarray, np.ndarray]:
     bar = Model(e, Parameters(())).bar
     _, trace = bar.forward(np.zeros(0), keep=True)
     newton = isinstance(bar, NewtonBar)
-    march, assembly = (bar.march, trace.assembly) if newton else (bar._march, bar.assembly)
+    assembly = trace.assembly if newton else bar.assembly
     t = e.grid.stage_times[1:].reshape(e.grid.steps, -1)
     u = np.empty((*t.shape, e.grid.x.size))
-    u[..., assembly.states] = march._states + assembly.reference
+    states = bar.march._states if newton else bar.march.stage_values().reshape(*t.shape, -1)
+    u[..., assembly.states] = states + assembly.reference
     for node, end in dense_bar.ends(e):
         if isinstance(end, Temperature):
             u[..., node] = dense_bar.curve(end.value, {}, t)

@@ -62,7 +62,7 @@ def test_recomputed_blocks_on_random_studies(study: Study) -> None:
 def test_the_memory_budget_is_kept() -> None:
     objective = Objective(course(), memory=7 * A_ROW)
     objective.value_and_gradient(np.array([2.0, 1.5]))
-    assert objective.models[0].bar._march._states.nbytes <= 7 * A_ROW
+    assert 5 * A_ROW <= objective.models[0].bar.march.held <= 7 * A_ROW
 
 
 def test_one_objective_serves_many_points() -> None:
@@ -83,7 +83,7 @@ def long_experiment(steps: int) -> Experiment:
 
 
 @pytest.mark.parametrize(
-    ("call", "steps"), [("predict", 12_000), ("value_and_gradient", 4_000), ("jacobian", 1_500)]
+    ("call", "steps"), [("predict", 40_000), ("value_and_gradient", 8_000), ("jacobian", 4_000)]
 )
 def test_pulse_runs_often_enough_on_a_long_march(call: str, steps: int) -> None:
     getattr(Objective(course()), call)(np.array([1.0, 1.0]))  # compiled beforehand
@@ -154,7 +154,7 @@ def test_a_pinned_end_is_no_state() -> None:
     )
     objective = Objective(experiment)
     m, values = objective.parameters.start, oracles.start_values(experiment)
-    assert objective.models[0].bar._march.probes.tolist() == [0]
+    assert objective.models[0].bar.march.probes.tolist() == [0]
     np.testing.assert_allclose(
         objective.predict(m), oracles.readings(experiment, values), rtol=1e-14
     )
