@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine  # nothing here may load NumPy: threads are settled first
 from benchmarks.kinds import KINDS
+
+PICTURES = (".svg", ".png", ".pdf")
 
 
 def main(argv: Sequence[str] | None = None, *, settle: bool = False) -> None:
@@ -90,7 +93,10 @@ def add_scaling(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     text = "Time kappafit over unknowns of the grid, steps, unknowns of the fit, and members."
     command = commands.add_parser("scaling", help=text, description=text)
     command.add_argument(
-        "--plot", type=Path, metavar="FILE.svg", help="draw it into this file (.svg, .png or .pdf)"
+        "--plot",
+        type=picture,
+        metavar="FILE.svg",
+        help=f"draw it into this file ({', '.join(PICTURES)})",
     )
     command.add_argument(
         "--largest",
@@ -169,6 +175,17 @@ def existing_file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return path
+
+
+def picture(text: str) -> Path:
+    """A path where a picture can be written."""
+    path = Path(text)
+    if path.suffix not in PICTURES or not path.parent.is_dir():
+        detail = f"end it with one of {', '.join(PICTURES)}, in a folder that is there"
+        raise argparse.ArgumentTypeError(f"{text!r} is no place for a picture: {detail}")
+    if find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError("drawing needs matplotlib, which is not installed")
     return path
 
 

@@ -28,7 +28,8 @@ HEADINGS = (
 )
 LEGEND = (
     "memory: the most held in a fresh process, above what its imports hold; "
-    "first call: from the start of a fresh process to its first answer"
+    "first call: from the start of a fresh process to its first answer, with all that is compiled "
+    "anew for it (kappafit's kernels come from their cache)"
 )
 
 

@@ -76,6 +76,8 @@ def test_time_as_text(document, tmp_path, capsys):
         (["peers", "--seconds", "soon"], "'soon' is not a time in seconds"),
         (["peers", "--kinds", "speed"], "invalid choice: 'speed'"),
         (["scaling", "--largest", "0"], "'0' is not a whole number of at least 1"),
+        (["scaling", "--plot", "curve.txt"], "'curve.txt' is no place for a picture"),
+        (["scaling", "--plot", "nowhere/curve.svg"], "in a folder that is there"),
         (["race"], "invalid choice: 'race'"),
     ],
 )

@@ -112,6 +112,17 @@ def test_c_is_given_other_bars_and_more_pairs_than_lanes(problem, monkeypatch):
         np.testing.assert_allclose(found, gradient, rtol=1e-9)
 
 
+def test_c_leaves_the_other_peers_arithmetic_alone():
+    code = (
+        "import sys, numpy as np; from benchmarks.lecture import LectureBar; "
+        "from benchmarks.peers import PEERS; bar = LectureBar(5, 4); "
+        "[build(bar, bar.s) for build in PEERS['c-adjoint'].builds().values()]; "
+        "sys.exit(bool(np.full(9, 1e-310)[3] * 0.5 == 0.0))"
+    )
+    build(C[0], "linear", LectureBar(5, 4))  # or skip
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_comparison(problem):
     found = compare(LectureBar(12, 8), Effort(rounds=2, seconds=0.0), problem)

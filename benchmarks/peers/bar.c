@@ -1,15 +1,15 @@
 /* The lecture's bar in C: what a careful programmer gets out of a compiler by hand.
  *
- * With kappa = a + b x and lam_i = c kappa_i a step solves A u^k = u^{k-1} + s_k g (g holds dt), where
+ * With kappa = a + b x and lam_i = c kappa_i a step solves A u^k = u^{k-1} + s_k g, where
  *
- *     A = I - c kappa D:   below -lam_i,   diagonal 1 + 2 lam_i,   above -lam_i (first row -2 lam_0).
+ *     A = I - c kappa D:  below -lam_i,  diagonal 1 + 2 lam_i,  above -lam_i (first row -2 lam_0).
  *
  * All divisions are folded into factors: with the inverse pivots p_i, a solve A u = v is
  *
  *     y_i = p_i v_i - down_i y_{i-1},        down_i = p_i below_i,
  *     u_i = y_i - up_i u_{i+1},              up_i = p_i above_i,
  *
- * one multiply-add per row and sweep on the critical path. A^T has the same pivots and swapped bands.
+ * one multiply-add per row and sweep on the critical path. A^T has these pivots and swapped bands.
  */
 #include "bar.h"
 
@@ -37,10 +37,12 @@ static Factors factor(const Bar *bar, real a, real b, real *room) {
     return f;
 }
 
-static void step(const Bar *bar, Factors f, double s, const real *before, real *restrict y, real *u) {
+static void step(const Bar *bar, Factors f, double s, const real *before, real *restrict y,
+                 real *u) {
     const double *restrict g = bar->g;
     real t = f.p[0] * 0;
-    for (long i = 0; i < bar->n; i++) y[i] = t = LESS(f.p[i] * (before[i] + s * g[i]), f.down[i], t);
+    for (long i = 0; i < bar->n; i++)
+        y[i] = t = LESS(f.p[i] * (before[i] + s * g[i]), f.down[i], t);
     t = f.p[0] * 0;
     for (long i = bar->n - 1; i >= 0; i--) u[i] = t = LESS(y[i], f.up[i], t);
 }

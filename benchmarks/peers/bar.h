@@ -1,7 +1,7 @@
 /* What the C programs share: the bar, numbers side by side, and scratch memory.
  *
- * A `real` is one double, or with -DSIDE_BY_SIDE=1 LANES of them, one pair (a, b) in each. Scratch is
- * kept between calls: the first use of fresh memory would cost more than the arithmetic on it.
+ * A `real` is one double, or with -DSIDE_BY_SIDE=1 LANES of them, one pair (a, b) in each. Scratch
+ * is kept between calls: first use of fresh memory would cost more than the arithmetic on it.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* The lecture's bar with kappa = a + b u in C: Newton's method, differentiated at its roots.
  *
- * A step solves F = u - before - s g - lam D u = 0 with lam = c (a + b u), whose Jacobian has the rows
+ * A step solves F = u - before - s g - lam D u = 0 with lam = c (a + b u); its Jacobian's rows are
  *
  *     below -lam_i,    diagonal 1 + 2 lam_i - c b (D u)_i,    above -lam_i (first row -2 lam_0).
  *
- * The pivots are q_i = diagonal_i - below_i above_{i-1} / q_{i-1}: one division and one subtraction
- * on the critical path; the inverse pivots p_i = 1 / q_i are found beside it.
+ * The pivots are q_i = diagonal_i - below_i above_{i-1} / q_{i-1}: one division and one
+ * subtraction on the critical path; the inverse pivots p_i = 1 / q_i are found beside it.
  */
 #include "bar.h"
 
@@ -25,8 +25,8 @@ static inline Row row_of(const Bar *bar, double a, double b, const double *u, lo
 }
 
 /* One Newton step on u; returns the largest change over the largest temperature. */
-static double improve(const Bar *bar, double a, double b, const double *rest, double *u, double *restrict y,
-                      double *restrict up) {
+static double improve(const Bar *bar, double a, double b, const double *rest, double *u,
+                      double *restrict y, double *restrict up) {
     double q = 1, above = 0, t = 0, change = 0, largest = 0;
     u[-1] = u[1];
     for (long i = 0; i < bar->n; i++) {
@@ -49,7 +49,8 @@ static double improve(const Bar *bar, double a, double b, const double *rest, do
 }
 
 /* From the u before to the next one; stops when one more change would be below the tolerance. */
-static void step(const Bar *bar, double a, double b, double s, const double *before, double *room, double *u) {
+static void step(const Bar *bar, double a, double b, double s, const double *before, double *room,
+                 double *u) {
     long n = bar->n;
     double *rest = room, *y = rest + n, *up = y + n, last = 0;
     for (long i = 0; i < n; i++) rest[i] = before[i] + s * bar->g[i];
