@@ -20,9 +20,10 @@ from solver import pieces
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment
 from solver.heat import Heat
-from solver.kernels import Array, Books, newton
+from solver.kernels import Array, newton
 from solver.loads import Load
-from solver.newton_march import NewtonCoefficients, NewtonDirections, StageError
+from solver.newton_march import StageError
+from solver.newton_workspace import NewtonCoefficients, NewtonDirections
 from solver.parameters import Parameters
 from solver.sampling import HEAT_CAPACITY, INITIAL, samples_of
 from solver.values import POSITIVE, CurveValues, Values
@@ -72,14 +73,12 @@ class NewtonAssembly:
         for end in heat.pinned:
             initial[end.node] = values[end.history][0] - self.reference
         return NewtonCoefficients(
-            books=Books(
-                arms=one(G),
-                capacities=one(self._capacities(values)),
-                conduct=conduct._replace(coefficients=one(conduct.coefficients)),
-                store=store._replace(coefficients=one(store.coefficients)),
-                share=0.0 if heat.by_node else 0.5,
-                held=self._held,
-            ),
+            arms=one(G),
+            capacities=one(self._capacities(values)),
+            conduct=conduct._replace(coefficients=one(conduct.coefficients)),
+            store=store._replace(coefficients=one(store.coefficients)),
+            share=0.0 if heat.by_node else 0.5,
+            held=self._held,
             profiles=one(heat.drives(values, self._loads, G)),
             histories=one(heat.histories(values, self._loads)),
             pinned=one(heat.histories(values, heat.pinned)),
@@ -146,7 +145,11 @@ class NewtonAssembly:
     def wanted(self) -> dict[str, bool]:
         """Which cotangents an unknown asks for."""
         of_temperature, unknown = self.curves.of_temperature, self.curves.unknown
+        by_place = unknown(self.heat.law) and not of_temperature(self.heat.law)
+        exchanged = any(unknown(load.amount) for load in self.heat.loads if load.exchanges)
         return {
+            "arms": by_place or exchanged,
+            "capacities": unknown(HEAT_CAPACITY) and not of_temperature(HEAT_CAPACITY),
             "conduct": of_temperature(self.heat.law) and unknown(self.heat.law),
             "store": of_temperature(HEAT_CAPACITY) and unknown(HEAT_CAPACITY),
             "profiles": any(unknown(load.amount) for load in self._loads),

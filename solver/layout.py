@@ -37,6 +37,12 @@ class Layout(Protocol):
 
     def probes(self, nodes: Array) -> Array: ...
 
+    def sums(self, count: int) -> Array: ...
+
+    def padding(self) -> Array: ...
+
+    def node(self, flat: int) -> int: ...
+
     def joint(self, stages: int) -> Array | None: ...
 
 
@@ -83,6 +89,19 @@ class Pieces:
         """Rows and lanes (2, Q) of nodes."""
         return np.stack([nodes % self.rows, nodes // self.rows]).astype(np.int64)
 
+    def sums(self, count: int) -> Array:
+        """So many sums of 0, lane by lane."""
+        return np.zeros((count, LANES))
+
+    def padding(self) -> Array:
+        """Rows and lanes (2, G) where no node stands."""
+        return self.probes(np.arange(self.nodes, LANES * self.rows))
+
+    def node(self, flat: int) -> int:
+        """The node of a number of a packed vector; the last one's where none stands."""
+        row, lane = divmod(flat, LANES)
+        return min(lane * self.rows + row, self.nodes - 1)
+
     def joint(self, stages: int) -> Array | None:
         """Room for the inverse of the separators' matrix of every stage."""
         return aligned((stages * LANES, LANES))
@@ -125,6 +144,18 @@ class Alone:
     def probes(self, nodes: Array) -> Array:
         """Rows (and lane 0) of nodes, (2, Q)."""
         return np.stack([nodes, np.zeros_like(nodes)]).astype(np.int64)
+
+    def sums(self, count: int) -> Array:
+        """So many sums of 0."""
+        return np.zeros(count, self._dtype)
+
+    def padding(self) -> Array:
+        """Every row has a node."""
+        return np.empty((2, 0), np.int64)
+
+    def node(self, flat: int) -> int:
+        """The node of a number of a packed vector."""
+        return flat
 
     def joint(self, stages: int) -> Array | None:
         """Nothing is joined."""
@@ -170,6 +201,18 @@ class Experiments:
     def probes(self, nodes: Array) -> Array:
         """Rows (and lane 0, which nobody asks for) of nodes, (2, Q)."""
         return np.stack([nodes, np.zeros_like(nodes)]).astype(np.int64)
+
+    def sums(self, count: int) -> Array:
+        """So many sums of 0, for every bar."""
+        return np.zeros((count, LANES))
+
+    def padding(self) -> Array:
+        """Every row has a node."""
+        return np.empty((2, 0), np.int64)
+
+    def node(self, flat: int) -> int:
+        """The node of a number of a packed vector."""
+        return flat // LANES
 
     def joint(self, stages: int) -> Array | None:
         """Nothing is joined."""

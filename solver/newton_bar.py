@@ -13,7 +13,8 @@ from solver.errors import TrialError
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import Pulse
-from solver.newton_march import NewtonCoefficients, NewtonMarch, StageError
+from solver.newton_march import NewtonMarch, StageError
+from solver.newton_workspace import NewtonCoefficients
 from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values

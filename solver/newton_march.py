@@ -6,57 +6,25 @@ which are kept within a memory budget; beyond it a block's are computed again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import sys
 
 import numpy as np
 
-from solver.kernels import Array, Books, newton, newton_slopes
-from solver.march import Pulse
+from solver.checkpoints import MEMORY, Plan, plan
+from solver.kernels import Array, newton, newton_slopes
+from solver.layout import alone_or_in_pieces, plain
+from solver.march import TANGENTS, Pulse
+from solver.newton_workspace import (
+    NewtonCoefficients,
+    NewtonCotangents,
+    NewtonDirections,
+    NewtonWorkspace,
+)
 from solver.steps import Steps
 
-CACHE = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
-SECONDS_PER_ROW = 2e-7  # a generous price of one row of one stage, with its iterations
-
-
-@dataclass(frozen=True, eq=False)
-class NewtonCoefficients:
-    """What marches.
-
-    The books of heat; loads' profiles (P, N) and histories (steps, stages, P); pinned temperatures
-    (steps, stages, H); u at t = 0 (N,); smooth: whether the law that conducts has no kinks.
-    """
-
-    books: Books
-    profiles: Array
-    histories: Array
-    pinned: Array
-    initial: Array
-    smooth: bool
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The common dtype: complex128 when any array is complex."""
-        return self.initial.dtype
-
-
-@dataclass(frozen=True, eq=False)
-class NewtonDirections:
-    """Directions of what marches, with an axis q in front, or its cotangents.
-
-    conduct and store (.., B, degree + 1): of the coefficients of the laws' pieces.
-    """
-
-    arms: Array
-    capacities: Array
-    conduct: Array
-    store: Array
-    profiles: Array
-    histories: Array
-    pinned: Array
-    initial: Array
+SECONDS_PER_NODE = 4e-8  # a generous price of one node of one stage, with its iterations
 
 
 class StageError(Exception):
@@ -77,9 +45,9 @@ class StageError(Exception):
 class NewtonMarch:
     """One bar's march by Newton: the same steps and read nodes for every set of coefficients.
 
-    Holds the buffer of stage values, so one object serves one thread at a time. `residual` is the
-    largest relative change that the last march's Newton iterations left undone; `lowest` and
-    `highest` are the temperatures that it met, less the reference.
+    Holds its buffers, so one object serves one thread at a time. `residual` is the largest relative
+    change that the last march's Newton iterations left undone; `lowest` and `highest` are the
+    temperatures that it met, less the reference.
     """
 
     def __init__(
@@ -87,192 +55,185 @@ class NewtonMarch:
         steps: Steps,
         probes: Array,
         *,
-        memory: int,
-        pulse: Pulse,
+        memory: int = MEMORY,
+        pulse: Pulse = lambda: None,
         tolerance: float = TOLERANCE,
     ) -> None:
         self.steps = steps
         self.probes = probes
-        self.memory = memory
         self.pulse = pulse
         self.tolerance = tolerance
         self.residual, self.iterations = 0.0, 0
         self.lowest, self.highest = np.inf, -np.inf
-        self._states = np.empty((0, 0, 0))
-        self._checkpoints = np.empty((0, 0))
+        self._memory = memory
+        self._work: NewtonWorkspace | None = None
+        self.plan: Plan | None = None  # of the last march there and back
 
     def forward(self, c: NewtonCoefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q). Raises StageError.
 
         With `keep`, what `adjoint` needs is kept until the next call.
         """
-        readings = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
-        readings[0] = c.initial[self.probes]
-        u = c.initial.copy()
+        work, plan = self._workspace(c), self._plan(c)
+        self.plan = plan if keep else self.plan
+        work.states.reserve(*((plan.length * self.steps.stages, plan.snapshots) if keep else (1,)))
+        work.fill(c)
+        readings = self._first_reading(c)
+
+        def advance(first: int, last: int, kept: bool) -> None:
+            self._advance(work, first, last, kept, readings)
+
         self._start_over()
         if keep:
-            self._reserve(u.size, c.dtype)
-            for block, (first, last) in enumerate(self.steps.blocks(u.size, self.memory)):
-                self._checkpoints[block] = u
-                self._advance(c, first, last, u, self._states, readings)
+            work.states.follow(plan.forward, plan, advance, _nowhere)
         else:
-            scratch = np.empty((1, self.steps.stages, u.size), c.dtype)
-            self._advance(c, 0, self.steps.count, u, scratch, readings)
-        return readings
+            advance(0, self.steps.count, False)
+        return readings.reshape(self.steps.count + 1, -1)
 
     def adjoint(
         self, c: NewtonCoefficients, readings_bar: Array, wanted: dict[str, bool]
     ) -> NewtonDirections:
         """The cotangents of all coefficients, after ``forward(c, keep=True)``.
 
-        Those of conduct, store, profiles and histories that are not `wanted` come back empty.
+        Those that are not `wanted` come back as zeros, or empty.
         """
-        bar = _nothing(c, wanted)
-        readings_bar = np.ascontiguousarray(readings_bar, c.dtype)
-        heat_bar = np.zeros_like(c.initial)
-        ignored = np.empty((self.steps.count + 1, self.probes.size), c.dtype)
-        blocks = list(self.steps.blocks(c.initial.size, self.memory))
-        for block, (first, last) in reversed(list(enumerate(blocks))):
-            if last < self.steps.count:
-                u = self._checkpoints[block].copy()
-                self._advance(c, first, last, u, self._states, ignored)
-            slices = self.steps.slices(first, last, c.initial.size, SECONDS_PER_ROW)
-            for a, b in reversed(list(slices)):
+        work, plan = self._workspace(c), self._plan(c)
+        bar = NewtonCotangents(work, c, wanted)
+        readings_bar = plain(readings_bar, c.dtype).reshape(-1)
+        ignored = np.empty_like(readings_bar)
+
+        def advance(first: int, last: int, kept: bool) -> None:
+            self._advance(work, first, last, kept, ignored)
+
+        def sweep(first: int, last: int) -> None:
+            for a, b in reversed(self._slices(work, first, last)):
                 self.pulse()
-                newton_slopes.adjoint(
-                    c.books,
-                    self.steps.A[self.steps.phase(a)],
-                    self.steps.dt,
-                    c.profiles,
-                    c.histories,
-                    a,
-                    b,
-                    self._states[a - first :],
-                    self.probes,
-                    readings_bar,
-                    heat_bar,
-                    bar.arms,
-                    bar.capacities,
-                    bar.conduct,
-                    bar.store,
-                    bar.profiles,
-                    bar.histories,
-                    bar.pinned,
-                )
-        bar.initial[:] = newton_slopes.adjoint_of_start(
-            c.books, c.initial, heat_bar, bar.capacities, bar.store
-        )
-        bar.initial[self.probes] += readings_bar[0]  # the probes are distinct
-        return bar
+                A = self.steps.A[self.steps.phase(a)]
+                bar.sweep(work, A, self.steps.dt, a, b, first, readings_bar)
+
+        work.states.follow(plan.backward, plan, advance, sweep)
+        return bar.unpacked(work, c, readings_bar)
+
+    def stage_values(self) -> Array:
+        """The stage values (steps stages, N) of the block that is kept, after a forward march."""
+        assert self._work is not None, "forward comes first"
+        return self._work.states.in_order()
+
+    @property
+    def held(self) -> int:
+        """Bytes of states that are held."""
+        return 0 if self._work is None else self._work.states.held
 
     def tangent(self, c: NewtonCoefficients, d: NewtonDirections) -> tuple[Array, Array]:
         """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q). Raises StageError."""
-        directions, n = d.initial.shape
-        count = self.steps.count
-        readings = np.empty((count + 1, self.probes.size))
-        readings_dot = np.empty((directions, count + 1, self.probes.size))
-        u, u_dot = c.initial.copy(), d.initial.copy()
+        work, q, count = self._workspace(c), d.initial.shape[0], self.steps.count
+        slices = self._slices(work, 0, count, 1 + q, TANGENTS)
+        work.states.reserve(max(b - a for a, b in slices) * self.steps.stages)
+        work.fill(c)
+        readings = self._first_reading(c)
+        readings_dot = np.empty(q * (count + 1) * self.probes.size)
+        directions = work.packed(d)
         self._start_over()
-        readings[0], readings_dot[:, 0] = u[self.probes], u_dot[:, self.probes]
-        rows = n * (1 + directions)
-        slices = list(self.steps.slices(0, count, rows, SECONDS_PER_ROW, CACHE))
-        states = np.empty((max(b - a for a, b in slices), self.steps.stages, n))
         for a, b in slices:
-            start = u.copy()
-            self._advance(c, a, b, u, states, readings)
+            self._advance(work, a, b, True, readings)
             newton_slopes.tangent(
-                c.books,
+                work.books,
+                work.joint,
                 self.steps.A[self.steps.phase(a)],
                 self.steps.dt,
-                c.profiles,
-                c.histories,
+                work.G,
+                work.histories,
                 a,
                 b,
-                start,
-                d.arms,
-                d.capacities,
-                d.conduct,
-                d.store,
-                d.profiles,
-                d.histories,
-                d.pinned,
-                states,
-                u_dot,
-                self.probes,
+                *directions[:-1],
+                work.states.values,
+                directions[-1],
+                work.probes,
                 readings_dot,
             )
-        return readings, readings_dot
+        readings_dot = readings_dot.reshape(q, count + 1, -1)
+        readings_dot[:, 0] = d.initial[:, self.probes]
+        return readings.reshape(count + 1, -1), readings_dot
 
     def _advance(
-        self, c: NewtonCoefficients, first: int, last: int, u: Array, states: Array, readings: Array
+        self, work: NewtonWorkspace, first: int, last: int, keep: bool, readings: Array
     ) -> None:
-        one_row = states.shape[0] == 1
+        """March from where u stands; the stage values of steps first..last are kept, or not."""
+        work.states.rewind()
         report = np.zeros(newton.REPORT)
         report[[newton.LOWEST, newton.HIGHEST]] = self.lowest, self.highest
         code = newton.SETTLED
-        for a, b in self.steps.slices(first, last, u.size, SECONDS_PER_ROW):
+        for a, b in self._slices(work, first, last):
             self.pulse()
             code = newton.forward(
-                c.books,
+                work.books,
+                work.joint,
                 self.steps.A[self.steps.phase(a)],
                 self.steps.dt,
-                c.profiles,
-                c.histories,
-                c.pinned,
+                work.G,
+                work.histories,
+                work.pinned,
                 self.tolerance,
                 ITERATIONS,
-                c.smooth,
+                work.smooth,
                 a,
                 b,
-                u,
-                self.probes,
-                states if one_row else states[a - first :],
+                first,
+                work.states.values,
+                keep,
+                work.probes,
                 readings,
                 report,
             )
             if code != newton.SETTLED:
                 break
+        work.states.now = (last - first if keep else 1) * self.steps.stages
         self.residual = max(self.residual, float(report[newton.WORST]))
         self.iterations += int(report[newton.TOTAL])
         self.lowest, self.highest = float(report[newton.LOWEST]), float(report[newton.HIGHEST])
         if code != newton.SETTLED:
-            raise self._error(code, report, u)
+            raise self._error(work, code, report)
 
     def _start_over(self) -> None:
         self.residual, self.iterations = 0.0, 0
         self.lowest, self.highest = np.inf, -np.inf
 
-    def _error(self, code: int, report: Array, u: Array) -> StageError:
-        step, stage, node = (int(report[i]) for i in (newton.STEP, newton.STAGE, newton.NODE))
+    def _error(self, work: NewtonWorkspace, code: int, report: Array) -> StageError:
+        step, stage, at = (int(report[i]) for i in (newton.STEP, newton.STAGE, newton.NODE))
         A = self.steps.A[self.steps.phase(max(step, 0))]
         time = 0.0 if step < 0 else (step + float(A[stage].sum())) * self.steps.dt
         iterations, figure = int(report[newton.MOST]), float(report[newton.FIGURE])
-        return StageError(code, time, node, float(u[node].real), iterations, figure)
+        node, temperature = work.layout.node(at), float(report[newton.TEMPERATURE])
+        return StageError(code, time, node, temperature, iterations, figure)
 
-    def _reserve(self, n: int, dtype: Any) -> None:
-        blocks = list(self.steps.blocks(n, self.memory))
-        shape = (max(b - a for a, b in blocks), self.steps.stages, n)
-        if (self._states.shape, self._states.dtype) != (shape, dtype):
-            self._states = np.empty(shape, dtype)
-            self._checkpoints = np.empty((len(blocks), n), dtype)
+    def _slices(
+        self,
+        work: NewtonWorkspace,
+        first: int,
+        last: int,
+        vectors: int = 1,
+        memory: int = sys.maxsize,
+    ) -> list[tuple[int, int]]:
+        rows = work.layout.nodes * vectors
+        return self.steps.slices(first, last, rows, SECONDS_PER_NODE, memory)
+
+    def _first_reading(self, c: NewtonCoefficients) -> Array:
+        """Room for the readings, the first of which are u at t = 0."""
+        readings = np.empty((self.steps.count + 1) * self.probes.size, c.dtype)
+        readings[: self.probes.size] = c.initial[self.probes]
+        return readings
+
+    def _plan(self, c: NewtonCoefficients) -> Plan:
+        size = self._workspace(c).layout.bytes
+        return plan(self.steps.count, self.steps.stages, size, self._memory)
+
+    def _workspace(self, c: NewtonCoefficients) -> NewtonWorkspace:
+        work = self._work
+        if work is None or not work.fits(c):
+            layout = alone_or_in_pieces(c.initial.size, c.dtype)
+            self._work = work = NewtonWorkspace(layout, c, self.steps, self.probes)
+        return work
 
 
-def _nothing(c: NewtonCoefficients, wanted: dict[str, bool]) -> NewtonDirections:
-    """Cotangents of zero, empty where they are not wanted."""
-    parts = {
-        "conduct": c.books.conduct.coefficients,
-        "store": c.books.store.coefficients,
-        "profiles": c.profiles,
-        "histories": c.histories,
-    }
-    zeros = {
-        name: np.zeros(part.shape if wanted[name] else (0, *part.shape[1:]), c.dtype)
-        for name, part in parts.items()
-    }
-    return NewtonDirections(
-        arms=np.zeros_like(c.books.arms),
-        capacities=np.zeros_like(c.books.capacities),
-        pinned=np.zeros_like(c.pinned),
-        initial=np.zeros_like(c.initial),
-        **zeros,
-    )
+def _nowhere(first: int, last: int) -> None:
+    """No sweep stands in the way forward."""

@@ -64,7 +64,7 @@ class Workspace:
         self.histories = layout.numbers(c.histories)
         for (f, joint), A in zip(self.factors, steps.A, strict=True):
             for stage, a in enumerate(A.diagonal()):
-                kernels.factor(self.K, layout.rows, steps.dt * a, f, joint, stage)
+                kernels.factor(self.K, layout.rows, steps.dt * a, None, f, joint, stage)
         layout.pack(c.initial, self.states)
         self.now = 0
 

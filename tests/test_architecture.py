@@ -22,8 +22,8 @@ KERNELS = SOLVER / "kernels"
 FLOORS = (
     ("kernels", "errors"),
     ("checkpoints", "expression", "implicit", "integrators", "interpolation", "layout", "pieces"),
-    ("curves", "grid", "steps"),
-    ("boundary", "network", "source", "workspace"),
+    ("curves", "grid", "states", "steps"),
+    ("boundary", "network", "newton_workspace", "source", "workspace"),
     ("laws", "march", "scales"),
     ("experiment", "newton_march"),
     ("parameters", "sampling"),
@@ -43,7 +43,7 @@ FLOORS = (
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
     ("tridiagonal",),
-    ("march", "packing", "pieces", "scalar"),
+    ("march", "packing", "pieces"),
     ("balance",),
     ("newton", "newton_slopes"),
 )

@@ -119,11 +119,10 @@ def stages_of(e: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Every stage's time (steps, stages), and its temperatures (steps, stages, n + 1)."""
     bar = Model(e, Parameters(())).bar
     _, trace = bar.forward(np.zeros(0), keep=True)
-    newton = isinstance(bar, NewtonBar)
-    assembly = trace.assembly if newton else bar.assembly
+    assembly = trace.assembly if isinstance(bar, NewtonBar) else bar.assembly
     t = e.grid.stage_times[1:].reshape(e.grid.steps, -1)
     u = np.empty((*t.shape, e.grid.x.size))
-    states = bar.march._states if newton else bar.march.stage_values().reshape(*t.shape, -1)
+    states = bar.march.stage_values().reshape(*t.shape, -1)
     u[..., assembly.states] = states + assembly.reference
     for node, end in dense_bar.ends(e):
         if isinstance(end, Temperature):

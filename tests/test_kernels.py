@@ -46,7 +46,7 @@ class Matrix:
         self.K, self.K_T = self.packed(bands), self.layout.room(3)
         self.f, self.joint = self.layout.room(kernels.PARTS), self.layout.joint(1)
         self.f_T, self.joint_T = self.layout.room(kernels.PARTS), self.layout.joint(1)
-        kernels.factor(self.K, self.rows, 0.1, self.f, self.joint, 0)
+        kernels.factor(self.K, self.rows, 0.1, None, self.f, self.joint, 0)
         kernels.factor_transposed(
             self.K, self.rows, 0.1, self.f, self.joint, self.f_T, self.joint_T, 0
         )

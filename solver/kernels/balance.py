@@ -12,184 +12,221 @@ see the mean of its ends; share = 0 the lecture's form, where node r's own kappa
 second difference. Where a law is of place it stands in `arms` or `capacities`, and kappa = 1 or
 h(u) = u.
 
-Held nodes are pinned to a given temperature: they have no books, their rows of `arms` are zero.
+The Jacobian J = dq/du comes as its matrix does, by the entry below, the sum of the row and the
+entry above (`solver.kernels.tridiagonal`), so that here too differences are taken first.
+
+Held nodes are pinned to a given temperature: they have no books. Their rows of `arms` and their
+capacities are zero, and `pins` is 1 there and 0 elsewhere, so that their row of the matrix of a
+Newton step is the identity's and nothing changes them.
+
+Vectors stand in rows of lanes. Laws of one piece are evaluated in the lanes; laws of several, node
+by node beforehand (`look`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import kernel
-from solver.kernels.pieces import Pieces, evaluate
-from solver.kernels.tridiagonal import Array
+from solver.kernels.compiled import kernel, row
+from solver.kernels.lanes import empty, from_left, from_right, load, store
+from solver.kernels.pieces import Pieces, Polynomial, at_row, evaluate, polynomial
+from solver.kernels.tridiagonal import PARTS, Array
 
 
 class Books(NamedTuple):
-    """What a march needs to know of the bar.
+    """What a march needs to know of the bar, in rows of lanes.
 
-    arms (3, N): below, sum, above; capacities (N,); conduct: kappa, store: h; share: 1/2 or 0;
-    held (H,): the pinned nodes.
+    arms (3 rows): below, sum, above; capacities and pins (rows); conduct: kappa, store: h; share:
+    1/2 or 0; held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a
+    node, which are held too and follow the last node, whose row and lane is `last` (2,).
     """
 
     arms: Array
     capacities: Array
+    pins: Array
     conduct: Pieces
     store: Pieces
     share: float
     held: Array
+    padding: Array
+    last: Array
 
 
 class Scratch(NamedTuple):
-    """Both laws at the nodes, (N,) each, and what follows from them, up to a Newton step."""
+    """Both laws at the temperatures u, and room for a Newton step.
 
-    conduct_where: Array
-    store_where: Array
-    conduct_xi: Array
-    store_xi: Array
+    Vectors in rows, and the same memory node by node (`flat_..`), in the order of the rows;
+    conduct_where, store_where: the pieces in which nodes were found, conduct_xi, store_xi: how far
+    into them.
+    """
+
+    u: Array
     kappa: Array
     kappa_u: Array
     h: Array
     c: Array
+    flat_u: Array
+    flat_kappa: Array
+    flat_kappa_u: Array
+    flat_h: Array
+    flat_c: Array
+    conduct_where: Array
+    store_where: Array
+    conduct_xi: Array
+    store_xi: Array
     q: Array
     J: Array
     D: Array
-    factors: Array
-    residual: Array
+    weights: Array  # 1 / capacities
+    y: Array
     delta: Array
+    saved: Array
+    factors: Array
 
 
 @kernel
-def scratch(u: Array) -> Scratch:
-    """Room for `look` and `balance`, of u's dtype."""
-    n = u.shape[0]
+def scratch(books: Books) -> Scratch:
+    """Room for one march."""
+    like_rows, rows = books.capacities, books.capacities.shape[0]
+    u, kappa, kappa_u = empty(like_rows, rows), empty(like_rows, rows), empty(like_rows, rows)
+    h, c, n = empty(like_rows, rows), empty(like_rows, rows), u.size
+    weights = empty(like_rows, rows)
+    for r in range(rows):
+        store(weights, r, 1.0 / (load(books.capacities, r) + load(books.pins, r)))
     return Scratch(
+        u,
+        kappa,
+        kappa_u,
+        h,
+        c,
+        u.reshape(n),
+        kappa.reshape(n),
+        kappa_u.reshape(n),
+        h.reshape(n),
+        c.reshape(n),
         np.zeros(n, np.int64),
         np.zeros(n, np.int64),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty_like(u),
-        np.empty((3, n), u.dtype),
-        np.empty_like(u),
-        np.empty((3, n), u.dtype),
-        np.empty_like(u),
-        np.empty_like(u),
+        empty(like_rows, rows),
+        empty(like_rows, rows),
+        empty(like_rows, rows),
+        empty(like_rows, 3 * rows),
+        empty(like_rows, rows),
+        weights,
+        empty(like_rows, rows),
+        empty(like_rows, rows),
+        empty(like_rows, rows),
+        empty(like_rows, PARTS * rows),
     )
 
 
 @kernel
-def look(books: Books, u: Array, s: Scratch) -> None:
-    """Both laws and their slopes at u; D = dE/du of the heat content E, 1 at held nodes."""
-    evaluate(books.conduct, 0.0, u, s.conduct_where, s.conduct_xi, s.kappa, s.kappa_u)
-    evaluate(books.store, 1.0, u, s.store_where, s.store_xi, s.h, s.c)
+def look(books: Books, s: Scratch, everywhere: bool) -> None:
+    """The laws at s.u: those of several pieces, or with `everywhere` all."""
+    conduct, keep, n = polynomial(books.conduct), polynomial(books.store), s.flat_u.shape[0]
+    if not conduct.alone:
+        where, xi = s.conduct_where, s.conduct_xi.reshape(n)
+        evaluate(books.conduct, 0.0, s.flat_u, where, xi, s.flat_kappa, s.flat_kappa_u)
+    elif everywhere:
+        at_all_rows(conduct, s.u, s.conduct_xi, s.kappa, s.kappa_u)
+    if not keep.alone:
+        where, xi = s.store_where, s.store_xi.reshape(n)
+        evaluate(books.store, 1.0, s.flat_u, where, xi, s.flat_h, s.flat_c)
+    elif everywhere:
+        at_all_rows(keep, s.u, s.store_xi, s.h, s.c)
+
+
+@kernel
+def at_all_rows(law: Polynomial, u: Array, xi: Array, values: Array, slopes: Array) -> None:
+    """A law of one piece."""
     for r in range(u.shape[0]):
-        s.D[r] = books.capacities[r] * s.c[r]
-    for e in range(books.held.shape[0]):
-        s.D[books.held[e]] = 1.0
+        v, slope = at_row(law, load(u, r))
+        store(xi, r, (load(u, r) - law.center) * law.inverse)
+        store(values, r, v)
+        store(slopes, r, slope)
 
 
-@kernel
-def balance(books: Books, u: Array, s: Scratch) -> None:
-    """q (N,) and its Jacobian J (3, N) by u_{r-1}, u_r, u_{r+1}, after `look`."""
-    n, share, kappa, slope = u.shape[0], books.share, s.kappa, s.kappa_u
-    below, total, above = books.arms[0], books.arms[1], books.arms[2]
-    J_below, J_here, J_above, q = s.J[0], s.J[1], s.J[2], s.q
+@row
+def flow(
+    below: Any,
+    total: Any,
+    above: Any,
+    share: float,
+    u: Any,
+    k: Any,
+    k_u: Any,
+    left: Any,
+    k_left: Any,
+    k_u_left: Any,
+    right: Any,
+    k_right: Any,
+    k_u_right: Any,
+) -> tuple[Any, Any, Any, Any]:
+    """q of one row, and its Jacobian: entry below, sum of the row, entry above."""
+    fall, rise = left - u, right - u
+    if share == 0.0:  # the lecture's form: the node's own kappa alone
+        bend = below * fall + above * rise
+        return total * u + k * bend, below * k, total + k_u * bend, above * k
     own = 1.0 - share
-    for r in range(n):
-        q[r] = total[r] * u[r]
-        J_here[r] = total[r]
-    J_below[0] = 0.0
-    J_above[n - 1] = 0.0
-    for r in range(1, n):
-        rise = u[r - 1] - u[r]
-        mean = own * kappa[r] + share * kappa[r - 1]
-        q[r] += below[r] * mean * rise
-        J_below[r] = below[r] * (mean + share * slope[r - 1] * rise)
-        J_here[r] += below[r] * (own * slope[r] * rise - mean)
-    for r in range(n - 1):
-        rise = u[r + 1] - u[r]
-        mean = own * kappa[r] + share * kappa[r + 1]
-        q[r] += above[r] * mean * rise
-        J_above[r] = above[r] * (mean + share * slope[r + 1] * rise)
-        J_here[r] += above[r] * (own * slope[r] * rise - mean)
+    k_below, k_above = own * k + share * k_left, own * k + share * k_right
+    q = below * (k_below * fall) + total * u + above * (k_above * rise)
+    J_below = below * (k_below + share * (k_u_left * fall))
+    J_above = above * (k_above + share * (k_u_right * rise))
+    J_sum = total + below * (fall * (own * k_u + share * k_u_left))
+    J_sum = J_sum + above * (rise * (own * k_u + share * k_u_right))
+    return q, J_below, J_sum, J_above
 
 
 @kernel
-def add_conducted(arms: Array, share: float, kappa: Array, u: Array, out: Array) -> None:
-    """out += what is conducted, linear in the arms and in kappa alike."""
-    n, own = u.shape[0], 1.0 - share
-    for r in range(1, n):
-        out[r] += arms[0, r] * (own * kappa[r] + share * kappa[r - 1]) * (u[r - 1] - u[r])
-    for r in range(n - 1):
-        out[r] += arms[2, r] * (own * kappa[r] + share * kappa[r + 1]) * (u[r + 1] - u[r])
+def balance(books: Books, joint: Array | None, s: Scratch) -> None:
+    """q, J and D = dE/du of the heat content E at s.u, after `look` at all laws."""
+    rows, arms, share = books.capacities.shape[0], books.arms, books.share
+    capacities, pins, temperatures = books.capacities, books.pins, s.u
+    kappa, kappa_u, c, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
+    last = rows - 1
+    u, k, k_u = load(temperatures, 0), load(kappa, 0), load(kappa_u, 0)
+    first, k_first, k_u_first = u, k, k_u
+    left, k_left, k_u_left = u, k, k_u
+    if joint is not None:
+        left, k_left = from_left(load(temperatures, last)), from_left(load(kappa, last))
+        k_u_left = from_left(load(kappa_u, last))
+    for r in range(rows):
+        right, k_right, k_u_right = u, k, k_u
+        if r < last:
+            right, k_right = load(temperatures, r + 1), load(kappa, r + 1)
+            k_u_right = load(kappa_u, r + 1)
+        elif joint is not None:
+            right, k_right = from_right(first), from_right(k_first)
+            k_u_right = from_right(k_u_first)
+        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+        q, J_below, J_sum, J_above = flow(
+            below,
+            total,
+            above,
+            share,
+            u,
+            k,
+            k_u,
+            left,
+            k_left,
+            k_u_left,
+            right,
+            k_right,
+            k_u_right,
+        )
+        store(q_rows, r, q)
+        store(J, r, J_below)
+        store(J, rows + r, J_sum)
+        store(J, 2 * rows + r, J_above)
+        store(D, r, load(capacities, r) * load(c, r) + load(pins, r))
+        left, k_left, k_u_left = u, k, k_u
+        u, k, k_u = right, k_right, k_u_right
 
 
 @kernel
-def add_balance_bar(
-    books: Books, phi: Array, u: Array, s: Scratch, arms_bar: Array, kappa_bar: Array
-) -> None:
-    """The transpose by arms and by kappa of ``phi . q``, added to arms_bar and kappa_bar."""
-    n, share, kappa = u.shape[0], books.share, s.kappa
-    below, above, own = books.arms[0], books.arms[2], 1.0 - books.share
-    for r in range(n):
-        arms_bar[1, r] += phi[r] * u[r]
-    for r in range(1, n):
-        heat = phi[r] * (u[r - 1] - u[r])
-        arms_bar[0, r] += heat * (own * kappa[r] + share * kappa[r - 1])
-        kappa_bar[r] += own * below[r] * heat
-    for r in range(n - 1):
-        heat = phi[r] * (u[r + 1] - u[r])
-        arms_bar[2, r] += heat * (own * kappa[r] + share * kappa[r + 1])
-        kappa_bar[r] += own * above[r] * heat
-    if share != 0.0:
-        for r in range(1, n):
-            kappa_bar[r - 1] += share * below[r] * phi[r] * (u[r - 1] - u[r])
-        for r in range(n - 1):
-            kappa_bar[r + 1] += share * above[r] * phi[r] * (u[r + 1] - u[r])
-
-
-@kernel
-def factor_shifted(J: Array, D: Array, step: float, factors: Array) -> None:
-    """Factors (3, N), as `tridiagonal.solve` takes them, of D - step J, D diagonal, J by bands."""
-    n = D.shape[0]
-    below, here, above = J[0], J[1], J[2]
-    inverse = 1.0 / (D[0] - step * here[0])
-    multiplier = -step * above[0] * inverse
-    factors[0, 0], factors[1, 0], factors[2, 0] = inverse, 0.0, multiplier
-    for r in range(1, n):
-        lower = -step * below[r]
-        inverse = 1.0 / ((D[r] - step * here[r]) - lower * multiplier)
-        multiplier = -step * above[r] * inverse
-        factors[0, r] = inverse
-        factors[1, r] = lower * inverse
-        factors[2, r] = multiplier
-
-
-@kernel
-def transpose_bands(J: Array, transposed: Array) -> None:
-    """The bands of J^T."""
-    n = J.shape[1]
-    transposed[0, 0] = 0.0
-    transposed[2, n - 1] = 0.0
-    for r in range(n):
-        transposed[1, r] = J[1, r]
-    for r in range(1, n):
-        transposed[0, r] = J[2, r - 1]
-        transposed[2, r - 1] = J[0, r]
-
-
-@kernel
-def add_banded(J: Array, u: Array, out: Array) -> None:
-    """out += J u."""
-    n = u.shape[0]
-    for r in range(n):
-        out[r] += J[1, r] * u[r]
-    for r in range(1, n):
-        out[r] += J[0, r] * u[r - 1]
-    for r in range(n - 1):
-        out[r] += J[2, r] * u[r + 1]
+def heat_of(books: Books, s: Scratch, heat: Array) -> None:
+    """The heat content E of every node at s.u, after `look` at all laws."""
+    h, capacities = s.h, books.capacities
+    for r in range(heat.shape[0]):
+        store(heat, r, load(capacities, r) * load(h, r))

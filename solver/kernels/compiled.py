@@ -28,13 +28,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile `function` on its first call, or load it from the cache folder."""
+    return _compiled(function)
+
+
+def row(function: Function) -> Function:
+    """The same for what is done in one row: it becomes a part of the loop that calls it."""
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     # Numba reads the folder from a process-wide setting at decoration; the setting is put back so
     # that other packages' caches stay where they are.
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
         compiled: Function = numba.njit(
-            cache=True, nogil=True, error_model="numpy", fastmath={"contract"}
+            cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, **options
         )(function)
     finally:
         numba.config.CACHE_DIR = previous

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -29,6 +30,7 @@ LANES = 8
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 INDEX = ir.IntType(32)
 UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
+ROW = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}  # as `compiled.row`
 CONTRACT = ("contract",)  # a multiply and an add may be fused, as in every kernel
 ALIGNED = 8  # bytes that a load may count on
 
@@ -53,21 +55,52 @@ class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
 def implements(function: Callable[..., Any]) -> Callable[[Function], Function]:
     """Compiled code calls what the decorated function returns for the types of the arguments."""
-    decorator: Callable[[Function], Function] = overload(function, inline="always", strict=False)
+    decorator: Callable[[Function], Function] = overload(function, strict=False, jit_options=ROW)
     return decorator
 
 
 # --- memory ------------------------------------------------------------------------------------
 
 
-def load(array: Any, row: Any) -> Any:
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typing: Any, array: Any, row: Any) -> Any:
     """Row `row` of an array: eight lanes, or one number."""
-    raise NotImplementedError("compiled code only")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        loaded = builder.load(_pointer(context, builder, signature, arguments))
+        loaded.align = ALIGNED
+        return loaded
+
+    return _row_of(array)(array, types.intp), generate
 
 
-def store(array: Any, row: Any, value: Any) -> None:
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typing: Any, array: Any, row: Any, value: Any) -> Any:
     """Write `value` to row `row` of an array."""
-    raise NotImplementedError("compiled code only")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        stored = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
+        stored.align = ALIGNED
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, _row_of(array)), generate
+
+
+def _row_of(array: Any) -> Any:
+    """The type of a row."""
+    if array.layout != "C":
+        raise TypingError("rows are read from contiguous arrays only")
+    return array.dtype if array.ndim == 1 else Lanes
+
+
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Where a row stands; the arrays are contiguous."""
+    kind, row = signature.args[0], arguments[1]
+    data = context.make_array(kind)(context, builder, arguments[0]).data
+    if kind.ndim == 1:
+        return builder.gep(data, [row], inbounds=True)
+    first = builder.gep(data, [builder.mul(row, ir.Constant(row.type, LANES))], inbounds=True)
+    return builder.bitcast(first, VECTOR.as_pointer())
 
 
 def add(array: Any, row: Any, value: Any) -> None:
@@ -75,59 +108,11 @@ def add(array: Any, row: Any, value: Any) -> None:
     raise NotImplementedError("compiled code only")
 
 
-@implements(load)
-def _load(array: Any, row: Any) -> Any:
-    if array.ndim == 1:
-        return lambda array, row: array[row]
-    return lambda array, row: _load_lanes(array, row)
-
-
-@implements(store)
-def _store(array: Any, row: Any, value: Any) -> Any:
-    if array.ndim == 1:
-
-        def to_number(array: Any, row: Any, value: Any) -> None:
-            array[row] = value
-
-        return to_number
-    return lambda array, row, value: _store_lanes(array, row, value)
-
-
 @implements(add)
 def _add(array: Any, row: Any, value: Any) -> Any:
     if array.ndim == 1 and isinstance(value, LanesType):
-
-        def total_to_number(array: Any, row: Any, value: Any) -> None:
-            array[row] += total(value)
-
-        return total_to_number
+        return lambda array, row, value: store(array, row, load(array, row) + total(value))
     return lambda array, row, value: store(array, row, load(array, row) + value)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _load_lanes(typing: Any, array: Any, row: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        loaded = builder.load(_pointer(context, builder, signature, arguments))
-        loaded.align = ALIGNED
-        return loaded
-
-    return Lanes(array, types.intp), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _store_lanes(typing: Any, array: Any, row: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        stored = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
-        stored.align = ALIGNED
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, Lanes), generate
-
-
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-    first = builder.mul(arguments[1], ir.Constant(arguments[1].type, LANES))
-    return builder.bitcast(builder.gep(data, [first], inbounds=True), VECTOR.as_pointer())
 
 
 def empty(array: Any, rows: Any) -> Any:
@@ -260,19 +245,6 @@ _shift_left = _rearranged(list(range(1, LANES + 1)))
 P0, P1, P2, P3, P4, P5, P6, P7 = (_rearranged([lane] * LANES) for lane in range(LANES))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def total(typing: Any, value: Any) -> Any:
-    """The sum over the lanes."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = [builder.extract_element(arguments[0], INDEX(lane)) for lane in range(LANES)]
-        while len(lanes) > 1:
-            lanes = [builder.fadd(a, b) for a, b in zip(lanes[::2], lanes[1::2], strict=True)]
-        return lanes[0]
-
-    return types.float64(Lanes), generate
-
-
 # --- one node of a bar -------------------------------------------------------------------------
 
 
@@ -284,6 +256,38 @@ def read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
 def add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
     """The transpose of `read`, added to u_bar."""
     raise NotImplementedError("compiled code only")
+
+
+def element(array: Any, row: Any, lane: Any) -> Any:
+    """The number at a node."""
+    raise NotImplementedError("compiled code only")
+
+
+def put(array: Any, row: Any, lane: Any, number: Any) -> None:
+    """Write the number at a node."""
+    raise NotImplementedError("compiled code only")
+
+
+@implements(element)
+def _element(array: Any, row: Any, lane: Any) -> Any:
+    if array.ndim == 1:
+        return lambda array, row, lane: array[row]
+    return lambda array, row, lane: array[row, lane]
+
+
+@implements(put)
+def _put(array: Any, row: Any, lane: Any, number: Any) -> Any:
+    if array.ndim == 1:
+
+        def alone(array: Any, row: Any, lane: Any, number: Any) -> None:
+            array[row] = number
+
+        return alone
+
+    def in_lane(array: Any, row: Any, lane: Any, number: Any) -> None:
+        array[row, lane] = number
+
+    return in_lane
 
 
 @implements(read)
@@ -306,3 +310,151 @@ def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) ->
         u_bar[row, lane] += readings_bar[at]
 
     return to_lane
+
+
+# --- how large a row is ------------------------------------------------------------------------
+
+
+def square(value: Any) -> Any:
+    """The square of the magnitude, real."""
+    raise NotImplementedError("compiled code only")
+
+
+def magnitude(value: Any) -> Any:
+    """The magnitude, real."""
+    raise NotImplementedError("compiled code only")
+
+
+def real_part(value: Any) -> Any:
+    """The real part."""
+    raise NotImplementedError("compiled code only")
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two real values, lane by lane."""
+    raise NotImplementedError("compiled code only")
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """The smaller of two real values, lane by lane."""
+    raise NotImplementedError("compiled code only")
+
+
+@implements(square)
+def _square(value: Any) -> Any:
+    if isinstance(value, types.Complex):
+        return lambda value: value.real * value.real + value.imag * value.imag
+    return lambda value: value * value
+
+
+@implements(magnitude)
+def _magnitude(value: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value: _larger(value, -value)
+    return lambda value: abs(value)
+
+
+@implements(real_part)
+def _real_part(value: Any) -> Any:
+    return (lambda value: value.real) if isinstance(value, types.Complex) else lambda value: value
+
+
+@implements(larger)
+def _larger_of(a: Any, b: Any) -> Any:
+    if isinstance(a, LanesType):
+        return lambda a, b: _larger(a, b)
+    return lambda a, b: a if a > b else b
+
+
+@implements(smaller)
+def _smaller_of(a: Any, b: Any) -> Any:
+    if isinstance(a, LanesType):
+        return lambda a, b: _smaller(a, b)
+    return lambda a, b: a if a < b else b
+
+
+def _chosen(comparison: str) -> Callable[..., Any]:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def operation(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            first, second = arguments
+            return builder.select(builder.fcmp_ordered(comparison, *arguments), first, second)
+
+        return Lanes(Lanes, Lanes), generate
+
+    result: Callable[..., Any] = operation
+    return result
+
+
+_larger, _smaller = _chosen(">"), _chosen("<")
+
+
+def total_of(value: Any) -> Any:
+    """The sum over the lanes, or the number."""
+    raise NotImplementedError("compiled code only")
+
+
+def largest_of(value: Any) -> Any:
+    """The largest of the lanes, or the number."""
+    raise NotImplementedError("compiled code only")
+
+
+def least_of(value: Any) -> Any:
+    """The least of the lanes, or the number."""
+    raise NotImplementedError("compiled code only")
+
+
+def filled(value: Any, number: Any) -> Any:
+    """`number` as `value` is: in eight lanes, or alone."""
+    raise NotImplementedError("compiled code only")
+
+
+@implements(total_of)
+def _total_of(value: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value: total(value)
+    return lambda value: value
+
+
+@implements(largest_of)
+def _largest_of(value: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value: _largest(value)
+    return lambda value: value
+
+
+@implements(least_of)
+def _least_of(value: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value: _least(value)
+    return lambda value: value
+
+
+@implements(filled)
+def _filled(value: Any, number: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value, number: spread(number)
+    return lambda value, number: number
+
+
+def _over_lanes(combine: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
+    """One number of eight, pair by pair."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def operation(typing: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            lanes = [builder.extract_element(arguments[0], INDEX(lane)) for lane in range(LANES)]
+            while len(lanes) > 1:
+                pairs = zip(lanes[::2], lanes[1::2], strict=True)
+                lanes = [combine(builder, a, b) for a, b in pairs]
+            return lanes[0]
+
+        return types.float64(Lanes), generate
+
+    result: Callable[..., Any] = operation
+    return result
+
+
+total = _over_lanes(lambda builder, a, b: builder.fadd(a, b))
+_largest = _over_lanes(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+_least = _over_lanes(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))

@@ -23,13 +23,35 @@ from solver.kernels.balance import (
     Books,
     Scratch,
     balance,
-    factor_shifted,
+    flow,
+    heat_of,
     look,
     scratch,
 )
 from solver.kernels.compiled import kernel
-from solver.kernels.scalar import add_load, add_multiple, copy, solve
-from solver.kernels.tridiagonal import Array
+from solver.kernels.lanes import (
+    LANES,
+    element,
+    empty,
+    from_left,
+    from_right,
+    larger,
+    largest_of,
+    least_of,
+    like,
+    load,
+    magnitude,
+    put,
+    read,
+    real_part,
+    smaller,
+    square,
+    store,
+    total_of,
+)
+from solver.kernels.march import add_sum, combine, copy
+from solver.kernels.pieces import at_row, polynomial
+from solver.kernels.tridiagonal import Array, factor, separator, sweep, sweep_back
 
 LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
@@ -40,22 +62,153 @@ FAST = 0.1  # ratio of two changes from which convergence is quadratic
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
 # Entries of a report.
-WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE, LOWEST, HIGHEST = range(9)
-REPORT = 9  # entries
+WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE, LOWEST, HIGHEST, TEMPERATURE = range(10)
+REPORT = 10  # entries
+
+
+@kernel
+def linearise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
+    """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`.
+
+    Balance, matrix, elimination and sweep in one go over the rows: the divisions of the elimination
+    take long, and all else is done while they run. Returns the square of the residual's norm, as a
+    temperature.
+    """
+    rows, arms, share = target.shape[0], books.arms, books.share
+    capacities, pins, weights = books.capacities, books.pins, s.weights
+    temperatures, f, swept = s.u, s.factors, s.y
+    conduct, keep = polynomial(books.conduct), polynomial(books.store)
+    kappa, kappa_u, h_rows, c_rows = s.kappa, s.kappa_u, s.h, s.c
+    last = separator(rows, joint)
+    t, fill = like(target, 0.0), like(target, 0.0 if joint is None else -1.0)
+    lead, first_t, first_y = like(target, 1.0), like(target, 0.0), like(target, 0.0)
+    y, norm = like(target, 0.0), square(like(target, 0.0))
+    below, total, above, residual = t, t, t, t
+    u, k, k_u = load(temperatures, 0), load(kappa, 0), load(kappa_u, 0)
+    if conduct.alone:
+        k, k_u = at_row(conduct, u)
+    first, k_first, k_u_first = u, k, k_u
+    left, k_left, k_u_left = u, k, k_u
+    if joint is not None:
+        left = load(temperatures, rows - 1)
+        k_left, k_u_left = load(kappa, rows - 1), load(kappa_u, rows - 1)
+        if conduct.alone:
+            k_left, k_u_left = at_row(conduct, left)
+        left, k_left, k_u_left = from_left(left), from_left(k_left), from_left(k_u_left)
+    for r in range(rows):
+        right, k_right, k_u_right = u, k, k_u
+        if r < rows - 1:
+            right = load(temperatures, r + 1)
+            if conduct.alone:
+                k_right, k_u_right = at_row(conduct, right)
+            else:
+                k_right, k_u_right = load(kappa, r + 1), load(kappa_u, r + 1)
+        elif joint is not None:
+            right, k_right = from_right(first), from_right(k_first)
+            k_u_right = from_right(k_u_first)
+        if keep.alone:
+            h, c = at_row(keep, u)
+        else:
+            h, c = load(h_rows, r), load(c_rows, r)
+        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+        q, J_below, J_sum, J_above = flow(
+            below,
+            total,
+            above,
+            share,
+            u,
+            k,
+            k_u,
+            left,
+            k_left,
+            k_u_left,
+            right,
+            k_right,
+            k_u_right,
+        )
+        capacity = load(capacities, r)
+        residual = (capacity * h - load(target, r)) - step * q
+        norm = norm + square(residual * load(weights, r))
+        below, above = -step * J_below, -step * J_above
+        total = (capacity * c + load(pins, r)) - step * J_sum
+        if r < last:
+            t = total - below * t
+            fill = -(below * fill)
+            inverse = 1.0 / (t - (fill + above))
+            t, fill, above = t * inverse, fill * inverse, above * inverse
+            y = (residual - below * y) * inverse
+            first_t, first_y = first_t + lead * t, first_y + lead * y
+            store(swept, r, y)
+            store(f, 3 * rows + r, above)
+            store(f, 4 * rows + r, fill)
+            lead = -(lead * above)
+        left, k_left, k_u_left = u, k, k_u
+        u, k, k_u = right, k_right, k_u_right
+    if joint is not None:
+        store(joint, 0, -(below * fill))
+        store(joint, 1, (total - below * t) - above * from_right(first_t))
+        store(joint, 2, above * from_right(lead))
+        store(joint, 3, (residual - below * y) - above * from_right(first_y))
+        join(joint)
+        store(swept, last, load(joint, 3))
+    return total_of(norm)
+
+
+@kernel
+def join(joint: Array) -> None:
+    """Solve the separators' system: row 3 = (rows 0 to 2: below, sum, above)^-1 row 3."""
+    below, total, above, x = joint[0], joint[1], joint[2], joint[3]
+    t, y = 0.0, 0.0
+    for r in range(LANES):
+        t = total[r] - below[r] * t
+        inverse = 1.0 / (t - above[r])
+        t *= inverse
+        above[r] *= inverse
+        y = (x[r] - below[r] * y) * inverse
+        x[r] = y
+    for r in range(LANES - 2, -1, -1):
+        x[r] -= above[r] * x[r + 1]
+
+
+@kernel
+def take_step(joint: Array | None, s: Scratch) -> tuple[float, float]:
+    """The way back after `linearise`: s.u less s.delta. Returns the largest change, and |u|."""
+    y, f, temperatures, changes = s.y, s.factors, s.u, s.delta
+    rows = y.shape[0]
+    last = separator(rows, joint)
+    delta, left = like(y, 0.0), like(y, 0.0)
+    size, scale = magnitude(delta), magnitude(delta)
+    if joint is not None:
+        delta = load(y, last)
+        left = from_left(delta)
+        u = load(temperatures, last) - delta
+        store(changes, last, delta)
+        store(temperatures, last, u)
+        size, scale = magnitude(delta), magnitude(u)
+    for r in range(last - 1, -1, -1):
+        rest = load(y, r)
+        if joint is not None:
+            rest = rest - load(f, 4 * rows + r) * left
+        delta = rest - load(f, 3 * rows + r) * delta
+        u = load(temperatures, r) - delta
+        store(changes, r, delta)
+        store(temperatures, r, u)
+        size, scale = larger(size, magnitude(delta)), larger(scale, magnitude(u))
+    return largest_of(size), largest_of(scale)
 
 
 @kernel
 def settle(
     books: Books,
+    joint: Array | None,
     target: Array,
     step: float,
     tolerance: float,
     most: int,
     smooth: bool,
-    u: Array,
     s: Scratch,
 ) -> tuple[int, float]:
-    """Solve ``E(u) - step q(u) = target`` for u (N,), in place, from u, at which `look` stands.
+    """Solve ``E(u) - step q(u) = target`` for s.u, in place, after `look`.
 
     Until the next change of u would be below `tolerance` times the largest temperature; where the
     law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
@@ -64,32 +217,20 @@ def settle(
     norm nor that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one
     is taken all the same, which leads past a kink of a law.
     """
-    n, held = u.shape[0], books.held
-    residual, delta = s.residual, s.delta
     before, share, found = np.inf, 1.0, False
     size, change = np.inf, np.inf
-    for iteration in range(1, most + (2 if np.iscomplexobj(u) else 1)):
-        balance(books, u, s)
-        norm = 0.0
-        for r in range(n):
-            residual[r] = books.capacities[r] * s.h[r] - target[r] - step * s.q[r]
-        for e in range(held.shape[0]):
-            residual[held[e]] = 0.0
-        for r in range(n):
-            norm += (abs(residual[r]) / books.capacities[r].real) ** 2
+    for iteration in range(1, most + (2 if np.iscomplexobj(s.u) else 1)):
+        norm = linearise(books, joint, target, step, s)
         stuck = not found and not norm < before
         if stuck and iteration > 1:  # the same matrix, asked again, may see progress all the same
-            copy(residual, s.q)
-            solve(s.factors, s.q, s.q)
-            again = 0.0
-            for r in range(n):
-                again = max(again, abs(s.q[r]))
+            again = ask_again(books, joint, target, step, share, s)
             stuck = not again < (1.0 - 0.25 * share) * size
+            linearise(books, joint, target, step, s)
         settled = stuck and change <= STAGNANT
         if not settled and not found and (stuck or iteration > USUAL):
-            settled = norm <= noise(books, target, step, u, s)
+            settled = norm <= noise(books, joint, target, step, s)
             change = min(change, tolerance) if settled else change
-        if settled and not np.iscomplexobj(u):
+        if settled and not np.iscomplexobj(s.u):
             return iteration, change
         if settled:
             found = True
@@ -98,17 +239,12 @@ def settle(
             if iteration == 1:
                 return -iteration, change
             if share >= SHORTEST:
-                for r in range(n):
-                    u[r] += share * delta[r]
-                look(books, u, s)
+                move_back(share, s)
+                look(books, s, False)
                 continue
-        factor_shifted(s.J, s.D, step, s.factors)
-        solve(s.factors, residual, delta)
-        size_before, size, scale = size, 0.0, 0.0
-        for r in range(n):
-            u[r] -= delta[r]
-            size, scale = max(size, abs(delta[r])), max(scale, abs(u[r]))
-        look(books, u, s)
+        size_before = size
+        size, scale = take_step(joint, s)
+        look(books, s, False)
         if found:
             return iteration, change
         ratio = size / size_before if share == 1.0 and iteration > 1 else 1.0
@@ -116,21 +252,57 @@ def settle(
         if smooth and ratio <= FAST:
             change *= ratio * ratio  # what the next step would be, while convergence is quadratic
         found = change <= tolerance
-        if found and not np.iscomplexobj(u):
+        if found and not np.iscomplexobj(s.u):
             return iteration, change
         before, share = norm, 1.0
     return -most, change
 
 
 @kernel
+def move_back(share: float, s: Scratch) -> None:
+    """s.u by a share of the last step back."""
+    for r in range(s.y.shape[0]):
+        store(s.u, r, load(s.u, r) + share * load(s.delta, r))
+
+
+@kernel
+def ask_again(
+    books: Books, joint: Array | None, target: Array, step: float, share: float, s: Scratch
+) -> float:
+    """The largest change that the matrix before the last step makes of the residual now.
+
+    The last step is the `share` of s.delta that s.u has gone. Overwrites what `linearise` made.
+    """
+    rows = target.shape[0]
+    look(books, s, True)
+    balance(books, joint, s)
+    for r in range(rows):
+        stored = load(books.capacities, r) * load(s.h, r)
+        store(s.y, r, (stored - load(target, r)) - step * load(s.q, r))
+    copy(rows, s.u, 0, s.saved, 0)
+    move_back(share, s)
+    look(books, s, True)
+    balance(books, joint, s)
+    factor(s.J, rows, step, s.D, s.factors, joint, 0)
+    sweep(s.factors, joint, 0, rows, s.y, 0, 0, s.y, s.y, s.y, 0)
+    sweep_back(s.factors, joint, 0, rows, s.y, 0)
+    copy(rows, s.saved, 0, s.u, 0)
+    look(books, s, False)
+    size = magnitude(like(s.y, 0.0))
+    for r in range(rows):
+        size = larger(size, magnitude(load(s.y, r)))
+    return largest_of(size)
+
+
+@kernel
 def approach(
     books: Books,
+    joint: Array | None,
     target: Array,
     step: float,
     tolerance: float,
     most: int,
     smooth: bool,
-    u: Array,
     s: Scratch,
 ) -> tuple[int, float]:
     """As `settle`, by shorter steps before the whole one, each from where the last one led.
@@ -138,24 +310,24 @@ def approach(
     On the way from u to the answer stands ``E(v) - w step q(v) = (1 - w) E(u) + w target``, with w
     from 0 to 1: a shorter step is easier.
     """
-    n = u.shape[0]
-    start, goal, last = np.empty_like(u), np.empty_like(u), np.empty_like(u)
-    look(books, u, s)
-    for r in range(n):
-        start[r] = books.capacities[r] * s.h[r]
+    rows = target.shape[0]
+    start, goal, last = empty(target, rows), empty(target, rows), empty(target, rows)
+    look(books, s, True)
+    heat_of(books, s, start)
     done, ahead, total, change = 0.0, 0.25, 0, np.inf
     while done < 1.0:
         w = min(done + ahead, 1.0)
-        for r in range(n):
-            goal[r] = start[r] + w * (target[r] - start[r])
-        copy(u, last)
-        count, change = settle(books, goal, w * step, tolerance, most, smooth, u, s)
+        for r in range(rows):
+            here = load(start, r)
+            store(goal, r, here + w * (load(target, r) - here))
+        copy(rows, s.u, 0, last, 0)
+        count, change = settle(books, joint, goal, w * step, tolerance, most, smooth, s)
         total += abs(count)
         if count > 0:
             done, ahead = w, 2.0 * ahead
             continue
-        copy(last, u)
-        look(books, u, s)
+        copy(rows, last, 0, s.u, 0)
+        look(books, s, False)
         if ahead < LEAST_AHEAD:
             return -total, change
         ahead *= 0.25
@@ -163,56 +335,103 @@ def approach(
 
 
 @kernel
-def noise(books: Books, target: Array, step: float, u: Array, s: Scratch) -> float:
+def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
     """The norm that the residual in `settle` may have of round-off alone.
 
     A bar at rest has nothing else: its temperatures, less the reference, are no scale for it.
     """
-    c, total = books.store.coefficients, 0.0
-    degree = c.shape[1] - 1
-    for r in range(u.shape[0]):
-        j, xi = s.store_where[r], abs(s.store_xi[r])
+    c, total, n = books.store.coefficients, 0.0, s.flat_u.shape[0]
+    degree, rows = c.shape[1] - 1, target.shape[0]
+    look(books, s, True)
+    balance(books, joint, s)
+    for r in range(rows):
+        diagonal = load(s.J, rows + r) - load(s.J, r) - load(s.J, 2 * rows + r)
+        store(s.saved, r, step * diagonal * load(s.u, r))
+    conducted, aims, weights = s.saved.reshape(n), target.reshape(n), s.weights.reshape(n)
+    where, store_xi = s.store_where, s.store_xi.reshape(n)
+    for i in range(n):
+        j, xi = where[i], abs(store_xi[i])
         stored = abs(c[j, degree])
         for d in range(degree - 1, -1, -1):
             stored = stored * xi + abs(c[j, d])
-        conducted = step * abs(s.J[1, r] * u[r]) + abs(target[r])
-        total += (ROUND_OFF * (stored + conducted / books.capacities[r].real)) ** 2
+        moved = (abs(conducted[i]) + abs(aims[i])) * weights[i].real
+        total += (ROUND_OFF * (stored + moved)) ** 2
     return total
 
 
 @kernel
-def judge(books: Books, u: Array, s: Scratch) -> tuple[int, int]:
-    """Whether both laws are positive at u, and u within their limits: what is wrong, and where."""
+def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
+    """The heat content at s.u, after `look`; whether both laws are positive, u within their limits.
+
+    Widens the range of temperatures in a report to those of u.
+    """
+    conduct, keep = polynomial(books.conduct), polynomial(books.store)
+    kappa, h_rows, c_rows = s.kappa, s.h, s.c
+    temperatures, capacities = s.u, books.capacities
+    u = real_part(load(temperatures, 0))
+    least, low, high = real_part(like(heat, np.inf)), u, u
+    for r in range(heat.shape[0]):
+        u_r = load(temperatures, r)
+        k, h, c = load(kappa, r), load(h_rows, r), load(c_rows, r)
+        if conduct.alone:
+            k, _ = at_row(conduct, u_r)
+        if keep.alone:
+            h, c = at_row(keep, u_r)
+        store(heat, r, load(capacities, r) * h)
+        least = smaller(least, smaller(real_part(k), real_part(c)))
+        low, high = smaller(low, real_part(u_r)), larger(high, real_part(u_r))
+    coldest, hottest = least_of(low), largest_of(high)
+    report[LOWEST] = min(report[LOWEST], coldest)
+    report[HIGHEST] = max(report[HIGHEST], hottest)
+    within = max(books.conduct.limits[0], books.store.limits[0]) <= coldest
+    within = within and hottest <= min(books.conduct.limits[1], books.store.limits[1])
+    return within and least_of(least) > 0.0
+
+
+@kernel
+def judge(books: Books, s: Scratch) -> tuple[int, int]:
+    """What is wrong with the laws at s.u, and where (of the flat nodes): see `survey`."""
     low, high = books.conduct.limits
     least, most = books.store.limits
-    for r in range(u.shape[0]):
-        here = u[r].real
+    look(books, s, True)
+    for i in range(s.flat_u.shape[0]):
+        here = s.flat_u[i].real
         if here < low or here > high:
-            return CONDUCT_LEFT, r
+            return CONDUCT_LEFT, i
         if here < least or here > most:
-            return STORE_LEFT, r
-        if not s.kappa[r].real > 0.0:
-            return CONDUCT_SIGN, r
-        if not s.c[r].real > 0.0:
-            return STORE_SIGN, r
+            return STORE_LEFT, i
+        if not s.flat_kappa[i].real > 0.0:
+            return CONDUCT_SIGN, i
+        if not s.flat_c[i].real > 0.0:
+            return STORE_SIGN, i
     return SETTLED, 0
 
 
 @kernel
-def widen(u: Array, report: Array) -> None:
-    """Widen the range of temperatures in a report to those of u."""
-    low, high = report[LOWEST], report[HIGHEST]
-    for r in range(u.shape[0]):
-        low, high = min(low, u[r].real), max(high, u[r].real)
-    report[LOWEST], report[HIGHEST] = low, high
+def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
+    """Put the pinned temperatures of a stage into s.u."""
+    for e in range(books.held.shape[1]):
+        put(s.u, books.held[0, e], books.held[1, e], pinned[at + e])
+    follow(books, s)
+    look(books, s, False)
+
+
+@kernel
+def follow(books: Books, s: Scratch) -> None:
+    """Rows without a node are as warm as the last node, so that no law is asked elsewhere."""
+    if books.padding.shape[1] > 0:
+        end = element(s.u, books.last[0], books.last[1])
+        for e in range(books.padding.shape[1]):
+            put(s.u, books.padding[0, e], books.padding[1, e], end)
 
 
 @kernel
 def forward(
     books: Books,
-    tableau: Array,
+    joint: Array | None,
+    A: Array,
     dt: float,
-    profiles: Array,
+    G: Array,
     histories: Array,
     pinned: Array,
     tolerance: float,
@@ -220,71 +439,77 @@ def forward(
     smooth: bool,
     first: int,
     last: int,
-    u: Array,
-    probes: Array,
+    start: int,
     states: Array,
+    keep: bool,
+    probes: Array,
     readings: Array,
     report: Array,
 ) -> int:
-    """March `u` (N,) from step `first` to step `last`, in place.
+    """March from step `first` to step `last`.
 
-    tableau (s, s); profiles (P, N); histories (m, s, P) and pinned (m, s, H) at the stage times;
-    tolerance, most, smooth: see `settle`. Stage values are written to ``states[k - first]`` where
-    `states` (rows, s, N) has as many rows as steps are asked for, or all to row 0 where it has one;
-    u at `probes` (Q,) to ``readings[k + 1]``. Returns SETTLED or what went wrong; `report`
-    (REPORT,) holds the worst change, the most and the total of iterations, where it went wrong, and
-    the lowest and highest u of all nodes, which widen what stands there.
+    joint: room (8, 8) where the lanes are joined; A (s, s); G: the profiles (P rows) and room for
+    s - 1 slopes; histories (m s P) and pinned (m s H) at the stage times; tolerance, most, smooth:
+    see `settle`. states: u at step `start`, then the stages' values, of every step since where they
+    are kept, else of the last one; u at `probes` (2, Q: row and lane) to readings ((m + 1) Q).
+    Returns SETTLED or what went wrong; `report` (REPORT,) holds the worst change, the most and the
+    total of iterations, where it went wrong (a flat node, see `Scratch`), and the lowest and
+    highest u of all nodes, which widen what stands there.
     """
-    stages, n = tableau.shape[0], u.shape[0]
-    slopes = np.empty((stages, n), u.dtype)
-    heat, target = np.empty_like(u), np.empty_like(u)
-    s = scratch(u)
-    look(books, u, s)
-    wrong, node = judge(books, u, s)
-    widen(u, report)
-    if wrong != SETTLED:
-        report[STEP], report[STAGE], report[NODE] = first - 1, stages - 1, node
-        return wrong
+    stages, rows = A.shape[0], books.capacities.shape[0]
+    loads = G.shape[0] // rows - (stages - 1)
+    held = books.held.shape[1]
+    w = empty(histories, loads + stages)
+    heat, target, before = empty(G, rows), empty(G, rows), empty(G, rows)
+    s = scratch(books)
+    now = (first - start if keep else min(first - start, 1)) * stages * rows
+    copy(rows, states, now, s.u, 0)
+    follow(books, s)
+    look(books, s, False)
+    if not survey(books, s, heat, report):
+        code, report[NODE] = judge(books, s)
+        report[STEP], report[STAGE] = first - 1, stages - 1
+        report[TEMPERATURE] = s.flat_u[int(report[NODE])].real
+        return code
     for k in range(first, last):
-        row = states[(k - first) % states.shape[0]]
-        for r in range(n):
-            heat[r] = books.capacities[r] * s.h[r]
+        base = (1 + (k - start) * stages if keep else 1) * rows
         for i in range(stages):
-            copy(heat, target)
+            step, at = dt * A[i, i], (k * stages + i) * loads
+            for p in range(loads):
+                store(w, p, step * load(histories, at + p))
             for j in range(i):
-                add_multiple(dt * tableau[i, j], slopes[j], target)
-            if books.held.shape[0] > 0:
-                for e in range(books.held.shape[0]):
-                    u[books.held[e]] = pinned[k, i, e]
-                look(books, u, s)
-            if tableau[i, i] != 0.0:
-                step = dt * tableau[i, i]
-                add_load(step, profiles, histories[k, i], target)
-                copy(u, slopes[i])  # room that is filled later
-                count, change = settle(books, target, step, tolerance, most, smooth, u, s)
+                store(w, loads + j, like(w, dt * A[i, j]))
+            combine(rows, heat, 0, loads + i, w, G, target, 0)
+            hold(books, pinned, (k * stages + i) * held, s)
+            if step != 0.0:
+                copy(rows, s.u, 0, before, 0)
+                count, change = settle(books, joint, target, step, tolerance, most, smooth, s)
                 if count < 0:
-                    copy(slopes[i], u)
-                    count, change = approach(books, target, step, tolerance, most, smooth, u, s)
+                    copy(rows, before, 0, s.u, 0)
+                    count, change = approach(books, joint, target, step, tolerance, most, smooth, s)
                 report[TOTAL] += abs(count)
-                report[MOST], report[WORST] = (
-                    max(report[MOST], abs(count)),
-                    max(report[WORST], change),
-                )
-                wrong, node = judge(books, u, s)
-                if count < 0:
-                    if wrong == SETTLED:
-                        wrong, node = NOT_CONVERGED, int(np.argmax(np.abs(s.delta)))
-                    report[FIGURE], report[MOST] = change, -count  # else the figure is 0
-                if wrong != SETTLED:
-                    widen(u, report)
-                    report[STEP], report[STAGE], report[NODE] = k, i, node
-                    return wrong
-            widen(u, report)
-            copy(u, row[i])
+                report[MOST] = max(report[MOST], abs(count))
+                report[WORST] = max(report[WORST], change)
+                fine = survey(books, s, target if i < stages - 1 else heat, report)
+                if count < 0 or not fine:
+                    code, report[NODE] = judge(books, s)
+                    report[STEP], report[STAGE] = k, i
+                    if count < 0:
+                        report[FIGURE], report[MOST] = change, -count  # else the figure is 0
+                        if code == SETTLED:
+                            code = NOT_CONVERGED
+                            report[NODE] = np.argmax(np.abs(s.delta.reshape(s.flat_u.shape[0])))
+                    report[TEMPERATURE] = s.flat_u[int(report[NODE])].real
+                    return code
+            copy(rows, s.u, 0, states, base + i * rows)
             if i < stages - 1:
-                balance(books, u, s)
-                copy(s.q, slopes[i])
-                add_load(1.0, profiles, histories[k, i], slopes[i])
-        for q in range(probes.shape[0]):
-            readings[k + 1, q] = u[probes[q]]
+                look(books, s, True)
+                balance(books, joint, s)
+                for p in range(loads):
+                    store(w, p, load(histories, at + p))
+                copy(rows, s.q, 0, G, (loads + i) * rows)
+                add_sum(rows, loads, w, G, G, (loads + i) * rows)
+        now = base + (stages - 1) * rows
+        for q in range(probes.shape[1]):
+            read(states, now + probes[0, q], probes[1, q], readings, (k + 1) * probes.shape[1] + q)
     return SETTLED

@@ -12,11 +12,12 @@ that a march ends with lie within is asked by the march.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import kernel
+from solver.kernels.compiled import kernel, row
+from solver.kernels.lanes import filled
 from solver.kernels.tridiagonal import Array
 
 
@@ -30,6 +31,63 @@ class Pieces(NamedTuple):
     coefficients: Array
 
 
+class Polynomial(NamedTuple):
+    """The first piece of a law as plain numbers, up to degree 4; `alone` where it is all there is.
+
+    Numbers, because a function of one row that is given arrays counts references in every row.
+    """
+
+    alone: bool
+    curved: bool
+    center: float
+    inverse: float
+    c0: float
+    c1: float
+    c2: float
+    c3: float
+    c4: float
+    line0: float  # of a law that is a straight line
+    line1: float
+
+
+@kernel
+def polynomial(law: Pieces) -> Polynomial:
+    """The law's first piece."""
+    c, degree = law.coefficients, law.coefficients.shape[1] - 1
+    everywhere = law.limits[0] == -np.inf and law.limits[1] == np.inf
+    nothing = 0.0 * c[0, 0]
+    line1 = c[0, 1] * law.inverse[0] if degree >= 1 else nothing
+    return Polynomial(
+        law.centers.shape[0] == 1 and everywhere and degree <= 4,
+        degree > 1,
+        law.centers[0],
+        law.inverse[0],
+        c[0, 0],
+        c[0, 1] if degree >= 1 else nothing,
+        c[0, 2] if degree >= 2 else nothing,
+        c[0, 3] if degree >= 3 else nothing,
+        c[0, 4] if degree >= 4 else nothing,
+        c[0, 0] - law.centers[0] * line1,
+        line1,
+    )
+
+
+@row
+def at_row(p: Polynomial, u: Any) -> tuple[Any, Any]:
+    """Value and slope of a law of one piece, at one row of temperatures."""
+    v, s = p.line0 + p.line1 * u, filled(u, p.line1)
+    if p.curved:
+        xi = (u - p.center) * p.inverse
+        v, s = p.c4 * xi + p.c3, filled(xi, p.c4)
+        s = s * xi + v
+        v = v * xi + p.c2
+        s = s * xi + v
+        v = v * xi + p.c1
+        s = s * xi + v
+        v, s = v * xi + p.c0, s * p.inverse
+    return v, s
+
+
 @kernel
 def evaluate(
     law: Pieces, beyond: float, u: Array, where: Array, xi: Array, value: Array, slope: Array
@@ -41,9 +99,6 @@ def evaluate(
     """
     c, degree = law.coefficients, law.coefficients.shape[1] - 1
     last = law.centers.shape[0] - 1
-    if last == 0 and law.limits[0] == -np.inf and law.limits[1] == np.inf:
-        _evaluate_one(law, u, xi, value, slope)
-        return
     for r in range(u.shape[0]):
         j = where[r]
         while j < last and u[r].real > law.breaks[j + 1]:
@@ -64,23 +119,6 @@ def evaluate(
         xi[r] = x
         value[r] = v + share * s * (here - x)
         slope[r] = share * s * law.inverse[j]
-
-
-@kernel
-def _evaluate_one(law: Pieces, u: Array, xi: Array, value: Array, slope: Array) -> None:
-    """The same where one piece is all there is: node beside node, in SIMD."""
-    c, degree = law.coefficients[0], law.coefficients.shape[1] - 1
-    center, inverse = law.centers[0], law.inverse[0]
-    for r in range(u.shape[0]):
-        xi[r] = (u[r] - center) * inverse
-        value[r] = c[degree]
-        slope[r] = 0.0
-    for d in range(degree - 1, -1, -1):
-        for r in range(u.shape[0]):
-            slope[r] = slope[r] * xi[r] + value[r]
-            value[r] = value[r] * xi[r] + c[d]
-    for r in range(u.shape[0]):
-        slope[r] *= inverse
 
 
 @kernel

@@ -51,7 +51,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.kernels.compiled import kernel
+from solver.kernels.compiled import kernel, row
 from solver.kernels.lanes import (
     LANES,
     P0,
@@ -75,14 +75,25 @@ PARTS = 5  # of the factors: inverse pivots, multipliers, lead, above, fill
 
 
 @kernel
-def factor(K: Array, rows: int, step: float, f: Array, joint: Array | None, stage: int) -> None:
-    """The factors of M = I - step K, K (3 rows): number `stage` in f (5 rows each) and joint."""
+def factor(
+    K: Array,
+    rows: int,
+    step: float,
+    D: Array | None,
+    f: Array,
+    joint: Array | None,
+    stage: int,
+) -> None:
+    """The factors of M = D - step K, K (3 rows): number `stage` in f (5 rows each) and joint.
+
+    D (rows): a diagonal, the identity where there is none.
+    """
     at, last = PARTS * rows * stage, separator(rows, joint)
     t, first, lead = like(K, 0.0), like(K, 0.0), like(K, 1.0)  # t: over the pivot
     fill = like(K, 0.0 if joint is None else -1.0)
     for r in range(last):
         below, above = -step * load(K, r), -step * load(K, 2 * rows + r)
-        t = (1.0 - step * load(K, rows + r)) - below * t
+        t = (diagonal(K, D, r) - step * load(K, rows + r)) - below * t
         fill = -(below * fill)
         inverse = 1.0 / ((t - fill) - above)
         t, fill, above = t * inverse, fill * inverse, above * inverse
@@ -95,7 +106,8 @@ def factor(K: Array, rows: int, step: float, f: Array, joint: Array | None, stag
         lead = -(lead * above)
     if joint is not None:
         below, above = -step * load(K, last), -step * load(K, 2 * rows + last)
-        t = (1.0 - step * load(K, rows + last)) - below * t - above * from_right(first)
+        t = (diagonal(K, D, last) - step * load(K, rows + last)) - below * t
+        t = t - above * from_right(first)
         store(f, at + last, below)
         store(f, at + rows + last, above)
         M = np.empty((3, LANES))
@@ -105,7 +117,16 @@ def factor(K: Array, rows: int, step: float, f: Array, joint: Array | None, stag
         invert(M, joint[LANES * stage :])
 
 
-@kernel
+@row
+def diagonal(K: Array, D: Array | None, r: int) -> Any:
+    """Row r of D, as the rows of K are."""
+    d = like(K, 1.0)
+    if D is not None:
+        d = load(D, r)
+    return d
+
+
+@row
 def separator(rows: int, joint: Array | None) -> int:
     """The row that is solved for with the other lanes', not swept; `rows` where there is none."""
     if joint is None:
@@ -287,7 +308,7 @@ def sweep_back_and_add(
         add(K_bar, 0, phi * (from_left(load(u, at_u + last)) - here))
 
 
-@kernel
+@row
 def separators(joint: Array, at: int, rhs: Any) -> Any:
     """The separators, one in every lane: the inverse of their matrix times `rhs`."""
     s = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)

@@ -1,0 +1,184 @@
+"""What a march by Newton works in: the books in rows of lanes, and what is kept of u."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from solver.kernels import Array, Books, Pieces, newton_slopes
+from solver.layout import Layout
+from solver.states import States
+from solver.steps import Steps
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonCoefficients:
+    """What marches: the books of heat (`solver.kernels.balance`), node by node.
+
+    arms (3, N) and capacities (N,); the laws' pieces, of kappa and of h; share: 1/2 or 0; held
+    (H,): the pinned nodes, their arms 0. Loads' profiles (P, N) and histories (steps, stages, P);
+    pinned temperatures (steps, stages, H); u at t = 0 (N,); smooth: whether the law that conducts
+    has no kinks.
+    """
+
+    arms: Array
+    capacities: Array
+    conduct: Pieces
+    store: Pieces
+    share: float
+    held: Array
+    profiles: Array
+    histories: Array
+    pinned: Array
+    initial: Array
+    smooth: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The common dtype: complex128 when any array is complex."""
+        return self.initial.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonDirections:
+    """Directions of what marches, with an axis q in front, or its cotangents.
+
+    conduct and store (.., B, degree + 1): of the coefficients of the laws' pieces.
+    """
+
+    arms: Array
+    capacities: Array
+    conduct: Array
+    store: Array
+    profiles: Array
+    histories: Array
+    pinned: Array
+    initial: Array
+
+
+class NewtonWorkspace:
+    """The arrays of one march in the rows of a layout."""
+
+    def __init__(self, layout: Layout, c: NewtonCoefficients, steps: Steps, probes: Array) -> None:
+        self.layout, self._made_for = layout, _key(c)
+        self.states = States(layout, steps.stages)
+        self.probes = layout.probes(probes)
+        self.joint, self.joint_T = layout.joint(1), layout.joint(1)
+        self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)
+        self._pins = layout.zeros(1)
+        held, padding = layout.probes(c.held), layout.padding()
+        for row, lane in np.concatenate([held, padding], axis=1).T:
+            self._pins[(row, lane) if self._pins.ndim > 1 else row] = 1.0
+        self._free = np.ones(layout.nodes)
+        self._free[c.held] = 0.0
+        self._held, self._padding = held, padding
+        self._last = layout.probes(np.array([layout.nodes - 1]))[:, 0]
+
+    def fits(self, c: NewtonCoefficients) -> bool:
+        """Whether the workspace was made for such coefficients."""
+        return self._made_for == _key(c)
+
+    def fill(self, c: NewtonCoefficients) -> None:
+        """Take these coefficients, and u at t = 0."""
+        layout = self.layout
+        layout.pack(c.profiles * self._free, self.G)
+        self.histories, self.pinned = layout.numbers(c.histories), layout.numbers(c.pinned)
+        self.smooth = c.smooth
+        self.books = Books(
+            arms=layout.pack(c.arms),
+            capacities=layout.pack(c.capacities * self._free),
+            pins=self._pins,
+            conduct=c.conduct,
+            store=c.store,
+            share=c.share,
+            held=self._held,
+            padding=self._padding,
+            last=self._last,
+        )
+        self.states.start(c.initial)
+
+    def packed(self, d: NewtonDirections) -> tuple[Array, ...]:
+        """Directions in the order of `newton_slopes.tangent`, that of u last."""
+        layout = self.layout
+        return (
+            layout.pack(d.arms),
+            layout.pack(d.capacities * self._free),
+            np.ascontiguousarray(d.conduct),
+            np.ascontiguousarray(d.store),
+            layout.pack(d.profiles),
+            layout.numbers(d.histories),
+            layout.numbers(d.pinned),
+            layout.pack(d.initial),
+        )
+
+
+class NewtonCotangents:
+    """The cotangents of all that is marched; those that nobody wants have no rows."""
+
+    def __init__(
+        self, work: NewtonWorkspace, c: NewtonCoefficients, wanted: dict[str, bool]
+    ) -> None:
+        layout = work.layout
+        self.heat, self.arms = layout.zeros(1), layout.zeros(3 if wanted["arms"] else 0)
+        self.capacities = layout.zeros(1 if wanted["capacities"] else 0)
+        self.conduct = _zeros(c.conduct.coefficients, wanted["conduct"])
+        self.store = _zeros(c.store.coefficients, wanted["store"])
+        self._conduct_powers, self._store_powers = (
+            layout.sums(law.coefficients.shape[1]) for law in (c.conduct, c.store)
+        )
+        self.profiles = layout.zeros(c.profiles.shape[0] if wanted["profiles"] else 0)
+        self.histories = _zeros(c.histories.reshape(-1), wanted["histories"])
+        self.pinned = np.zeros(c.pinned.size, c.dtype)
+
+    def sweep(
+        self,
+        work: NewtonWorkspace,
+        A: Array,
+        dt: float,
+        first: int,
+        last: int,
+        start: int,
+        readings_bar: Array,
+    ) -> None:
+        """March back from step `last` to `first` over the stage values since `start`."""
+        newton_slopes.adjoint(
+            *(work.books, work.joint, work.joint_T, A, dt, work.G, work.histories),
+            *(first, last, start, work.states.values, work.probes, readings_bar),
+            *(self.heat, self.arms, self.capacities, self.conduct, self._conduct_powers),
+            *(self.store, self._store_powers),
+            *(self.profiles, self.histories, self.pinned),
+        )
+
+    def unpacked(
+        self, work: NewtonWorkspace, c: NewtonCoefficients, readings_bar: Array
+    ) -> NewtonDirections:
+        """The cotangents at t = 0, in the order of the nodes."""
+        layout, u_bar, n = work.layout, work.layout.room(1), c.initial.size
+        u = layout.pack(c.initial, layout.zeros(1))
+        newton_slopes.adjoint_of_start(
+            *(work.books, u, self.heat, self.capacities, self.store, self._store_powers),
+            *(work.probes, readings_bar, u_bar),
+        )
+        newton_slopes.add_totals(self._conduct_powers, self.conduct)
+        newton_slopes.add_totals(self._store_powers, self.store)
+        nothing = np.zeros((3, n), c.dtype)
+        return NewtonDirections(
+            arms=layout.unpack(self.arms, 3) if self.arms.size else nothing,
+            capacities=layout.unpack(self.capacities, 1)[0] if self.capacities.size else nothing[0],
+            conduct=self.conduct,
+            store=self.store,
+            profiles=layout.unpack(self.profiles, self.profiles.shape[0] // layout.rows),
+            histories=self.histories.reshape(-1, *c.histories.shape[1:]),
+            pinned=self.pinned.reshape(c.pinned.shape),
+            initial=layout.unpack(u_bar, 1)[0],
+        )
+
+
+def _zeros(part: Array, wanted: bool) -> Array:
+    return np.zeros(part.shape if wanted else (0, *part.shape[1:]), part.dtype)
+
+
+def _key(c: NewtonCoefficients) -> tuple[Any, ...]:
+    return c.dtype, c.initial.size, c.profiles.shape[0], tuple(c.held)
