@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from solver.checkpoints import MEMORY, Plan, plan
-from solver.kernels import Array, newton, newton_slopes
+from solver.kernels import Array, newton, newton_tangent
 from solver.layout import alone_or_in_pieces, plain
 from solver.march import TANGENTS, Pulse
 from solver.newton_workspace import (
@@ -132,25 +132,14 @@ class NewtonMarch:
         work.fill(c)
         readings = self._first_reading(c)
         readings_dot = np.empty(q * (count + 1) * self.probes.size)
-        directions = work.packed(d)
+        directions, u_dot = work.packed(d)
         self._start_over()
         for a, b in slices:
             self._advance(work, a, b, True, readings)
-            newton_slopes.tangent(
-                work.books,
-                work.joint,
-                self.steps.A[self.steps.phase(a)],
-                self.steps.dt,
-                work.G,
-                work.histories,
-                a,
-                b,
-                *directions[:-1],
-                work.states.values,
-                directions[-1],
-                work.probes,
-                readings_dot,
-            )
+            march = (work.books, work.joint, self.steps.A[self.steps.phase(a)], self.steps.dt)
+            loads = (work.G, work.histories, a, b)
+            read = (work.states.values, u_dot, work.probes, readings_dot)
+            newton_tangent.tangent(*(*march, *loads, *directions, *read))
         readings_dot = readings_dot.reshape(q, count + 1, -1)
         readings_dot[:, 0] = d.initial[:, self.probes]
         return readings.reshape(count + 1, -1), readings_dot

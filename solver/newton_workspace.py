@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from solver.kernels import Array, Books, Pieces, newton_slopes
+from solver.kernels import Array, Books, Pieces, newton_adjoint
 from solver.layout import Layout
 from solver.states import States
 from solver.steps import Steps
@@ -65,7 +65,7 @@ class NewtonWorkspace:
         self.layout, self._made_for = layout, _key(c)
         self.states = States(layout, steps.stages)
         self.probes = layout.probes(probes)
-        self.joint, self.joint_T = layout.joint(1), layout.joint(1)
+        self.joint = layout.joint(1)
         self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)
         self._pins = layout.zeros(1)
         held, padding = layout.probes(c.held), layout.padding()
@@ -99,10 +99,10 @@ class NewtonWorkspace:
         )
         self.states.start(c.initial)
 
-    def packed(self, d: NewtonDirections) -> tuple[Array, ...]:
-        """Directions in the order of `newton_slopes.tangent`, that of u last."""
+    def packed(self, d: NewtonDirections) -> tuple[tuple[Array, ...], Array]:
+        """Directions in the order of `newton_tangent.tangent`, and those of u."""
         layout = self.layout
-        return (
+        directions = (
             layout.pack(d.arms),
             layout.pack(d.capacities * self._free),
             np.ascontiguousarray(d.conduct),
@@ -110,8 +110,8 @@ class NewtonWorkspace:
             layout.pack(d.profiles),
             layout.numbers(d.histories),
             layout.numbers(d.pinned),
-            layout.pack(d.initial),
         )
+        return directions, layout.pack(d.initial)
 
 
 class NewtonCotangents:
@@ -143,8 +143,8 @@ class NewtonCotangents:
         readings_bar: Array,
     ) -> None:
         """March back from step `last` to `first` over the stage values since `start`."""
-        newton_slopes.adjoint(
-            *(work.books, work.joint, work.joint_T, A, dt, work.G, work.histories),
+        newton_adjoint.adjoint(
+            *(work.books, work.joint, A, dt, work.G, work.histories),
             *(first, last, start, work.states.values, work.probes, readings_bar),
             *(self.heat, self.arms, self.capacities, self.conduct, self._conduct_powers),
             *(self.store, self._store_powers),
@@ -157,12 +157,12 @@ class NewtonCotangents:
         """The cotangents at t = 0, in the order of the nodes."""
         layout, u_bar, n = work.layout, work.layout.room(1), c.initial.size
         u = layout.pack(c.initial, layout.zeros(1))
-        newton_slopes.adjoint_of_start(
+        newton_adjoint.adjoint_of_start(
             *(work.books, u, self.heat, self.capacities, self.store, self._store_powers),
             *(work.probes, readings_bar, u_bar),
         )
-        newton_slopes.add_totals(self._conduct_powers, self.conduct)
-        newton_slopes.add_totals(self._store_powers, self.store)
+        newton_adjoint.add_totals(self._conduct_powers, self.conduct)
+        newton_adjoint.add_totals(self._store_powers, self.store)
         nothing = np.zeros((3, n), c.dtype)
         return NewtonDirections(
             arms=layout.unpack(self.arms, 3) if self.arms.size else nothing,

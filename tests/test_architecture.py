@@ -42,10 +42,11 @@ FLOORS = (
 )
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
-    ("tridiagonal",),
-    ("march", "packing", "pieces"),
-    ("balance",),
-    ("newton", "newton_slopes"),
+    ("magnitudes", "nodes", "tridiagonal"),
+    ("packing", "pieces", "sweeps"),
+    ("balance", "march"),
+    ("newton_step", "newton_tangent", "newton_adjoint"),
+    ("newton",),
 )
 NEEDS = {"numpy", "scipy", "checkpoint_schedules"}  # and numba with its llvmlite, in the kernels
 SERVICE = {"app", "fastapi", "starlette", "uvicorn", "pydantic", "typer", "rich", "matplotlib"}

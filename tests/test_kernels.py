@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from solver import kernels
-from solver.kernels import tridiagonal
+from solver.kernels import sweeps
 from solver.layout import Alone, Experiments, Pieces
 from tests import dense_bar
 from tests.experiments import METHODS
@@ -69,19 +69,19 @@ class Matrix:
         f, joint = (self.f_T, self.joint_T) if transposed else (self.f, self.joint)
         b = self.packed(rhs)
         x = self.layout.room(1) if apart else b
-        tridiagonal.sweep(f, joint, 0, self.rows, b, 0, 0, np.zeros(0, b.dtype), b, x, 0)
-        tridiagonal.sweep_back(f, joint, 0, self.rows, x, 0)
+        sweeps.sweep(f, joint, 0, self.rows, b, 0, 0, np.zeros(0, b.dtype), b, x, 0)
+        sweeps.sweep_back(f, joint, 0, self.rows, x, 0)
         return self.unpacked(x)
 
     def product(self, x: np.ndarray, *, transposed: bool = False) -> np.ndarray:
         K, out = self.K_T if transposed else self.K, self.layout.zeros(1)
-        tridiagonal.add_product(K, self.joint, self.rows, self.packed(x), 0, out, 0)
+        sweeps.add_product(K, self.joint, self.rows, self.packed(x), 0, out, 0)
         return self.unpacked(out)
 
     def outer(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray:
         K_bar = self.layout.zeros(3)
         phi, x = self.packed(phi), self.packed(x)
-        tridiagonal.add_outer(phi, 0, self.joint, self.rows, x, 0, K_bar)
+        sweeps.add_outer(phi, 0, self.joint, self.rows, x, 0, K_bar)
         return self.unpacked(K_bar, 3)
 
 

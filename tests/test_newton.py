@@ -27,7 +27,7 @@ from solver import (
     Unknown,
 )
 from solver.assemble_newton import NewtonAssembly
-from solver.kernels import Books, newton
+from solver.kernels import Books, newton, newton_step
 from solver.kernels.balance import Scratch, balance, look, scratch
 from solver.layout import Pieces
 from solver.newton_workspace import NewtonWorkspace
@@ -147,9 +147,9 @@ def off_by_a_hundredth(
 ) -> tuple[int, float]:
     """What a Jacobian that is 1 % too large makes of Newton's iteration."""
     for _ in range(most):
-        newton.linearise(books, joint, target, step, s)
-        newton.take_step(joint, s)
-        newton.move_back(1.0 - 1.0 / 1.01, s)
+        newton_step.linearise(books, joint, target, step, s)
+        newton_step.take_step(joint, s)
+        newton_step.move_back(1.0 - 1.0 / 1.01, s)
         look(books, s, True)
     return most, 0.0
 

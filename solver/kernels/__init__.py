@@ -4,7 +4,7 @@ The only package that imports Numba. What stands above it describes a bar; what 
 advances arrays.
 """
 
-from solver.kernels import newton, newton_slopes
+from solver.kernels import newton, newton_adjoint, newton_tangent
 from solver.kernels.balance import Books
 from solver.kernels.compiled import cache_folder, clear_cache, kernel
 from solver.kernels.lanes import LANES
@@ -28,7 +28,8 @@ __all__ = [
     "forward",
     "kernel",
     "newton",
-    "newton_slopes",
+    "newton_adjoint",
+    "newton_tangent",
     "pack",
     "tangent",
     "transpose",

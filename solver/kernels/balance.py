@@ -34,6 +34,8 @@ from solver.kernels.lanes import empty, from_left, from_right, load, store
 from solver.kernels.pieces import Pieces, Polynomial, at_row, evaluate, polynomial
 from solver.kernels.tridiagonal import PARTS, Array
 
+ROOM = 64  # rows in which others are made ready
+
 
 class Books(NamedTuple):
     """What a march needs to know of the bar, in rows of lanes.
@@ -83,6 +85,7 @@ class Scratch(NamedTuple):
     y: Array
     delta: Array
     saved: Array
+    room: Array
     factors: Array
 
 
@@ -117,6 +120,7 @@ def scratch(books: Books) -> Scratch:
         empty(like_rows, rows),
         empty(like_rows, rows),
         empty(like_rows, rows),
+        empty(like_rows, ROOM),
         empty(like_rows, PARTS * rows),
     )
 
@@ -180,25 +184,36 @@ def flow(
 
 @kernel
 def balance(books: Books, joint: Array | None, s: Scratch) -> None:
-    """q, J and D = dE/du of the heat content E at s.u, after `look` at all laws."""
+    """q, J and D = dE/du of the heat content E at s.u, after `look`."""
     rows, arms, share = books.capacities.shape[0], books.arms, books.share
     capacities, pins, temperatures = books.capacities, books.pins, s.u
-    kappa, kappa_u, c, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
+    conduct, keep = polynomial(books.conduct), polynomial(books.store)
+    kappa, kappa_u, c_rows, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
     last = rows - 1
     u, k, k_u = load(temperatures, 0), load(kappa, 0), load(kappa_u, 0)
+    if conduct.alone:
+        k, k_u = at_row(conduct, u)
     first, k_first, k_u_first = u, k, k_u
     left, k_left, k_u_left = u, k, k_u
     if joint is not None:
-        left, k_left = from_left(load(temperatures, last)), from_left(load(kappa, last))
-        k_u_left = from_left(load(kappa_u, last))
+        left, k_left, k_u_left = load(temperatures, last), load(kappa, last), load(kappa_u, last)
+        if conduct.alone:
+            k_left, k_u_left = at_row(conduct, left)
+        left, k_left, k_u_left = from_left(left), from_left(k_left), from_left(k_u_left)
     for r in range(rows):
         right, k_right, k_u_right = u, k, k_u
         if r < last:
-            right, k_right = load(temperatures, r + 1), load(kappa, r + 1)
-            k_u_right = load(kappa_u, r + 1)
+            right = load(temperatures, r + 1)
+            if conduct.alone:
+                k_right, k_u_right = at_row(conduct, right)
+            else:
+                k_right, k_u_right = load(kappa, r + 1), load(kappa_u, r + 1)
         elif joint is not None:
             right, k_right = from_right(first), from_right(k_first)
             k_u_right = from_right(k_u_first)
+        c = load(c_rows, r)
+        if keep.alone:
+            _, c = at_row(keep, u)
         below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
         q, J_below, J_sum, J_above = flow(
             below,
@@ -219,7 +234,7 @@ def balance(books: Books, joint: Array | None, s: Scratch) -> None:
         store(J, r, J_below)
         store(J, rows + r, J_sum)
         store(J, 2 * rows + r, J_above)
-        store(D, r, load(capacities, r) * load(c, r) + load(pins, r))
+        store(D, r, load(capacities, r) * c + load(pins, r))
         left, k_left, k_u_left = u, k, k_u
         u, k, k_u = right, k_right, k_u_right
 

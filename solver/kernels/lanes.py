@@ -245,189 +245,9 @@ _shift_left = _rearranged(list(range(1, LANES + 1)))
 P0, P1, P2, P3, P4, P5, P6, P7 = (_rearranged([lane] * LANES) for lane in range(LANES))
 
 
-# --- one node of a bar -------------------------------------------------------------------------
-
-
-def read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
-    """Write u at a node to a row of `readings`, which holds as many experiments as u does."""
-    raise NotImplementedError("compiled code only")
-
-
-def add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
-    """The transpose of `read`, added to u_bar."""
-    raise NotImplementedError("compiled code only")
-
-
-def element(array: Any, row: Any, lane: Any) -> Any:
-    """The number at a node."""
-    raise NotImplementedError("compiled code only")
-
-
-def put(array: Any, row: Any, lane: Any, number: Any) -> None:
-    """Write the number at a node."""
-    raise NotImplementedError("compiled code only")
-
-
-@implements(element)
-def _element(array: Any, row: Any, lane: Any) -> Any:
-    if array.ndim == 1:
-        return lambda array, row, lane: array[row]
-    return lambda array, row, lane: array[row, lane]
-
-
-@implements(put)
-def _put(array: Any, row: Any, lane: Any, number: Any) -> Any:
-    if array.ndim == 1:
-
-        def alone(array: Any, row: Any, lane: Any, number: Any) -> None:
-            array[row] = number
-
-        return alone
-
-    def in_lane(array: Any, row: Any, lane: Any, number: Any) -> None:
-        array[row, lane] = number
-
-    return in_lane
-
-
-@implements(read)
-def _read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> Any:
-    if u.ndim == readings.ndim:
-        return lambda u, row, lane, readings, at: store(readings, at, load(u, row))
-
-    def from_lane(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
-        readings[at] = u[row, lane]
-
-    return from_lane
-
-
-@implements(add_reading)
-def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> Any:
-    if u_bar.ndim == readings_bar.ndim:
-        return lambda u_bar, row, lane, readings_bar, at: add(u_bar, row, load(readings_bar, at))
-
-    def to_lane(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
-        u_bar[row, lane] += readings_bar[at]
-
-    return to_lane
-
-
-# --- how large a row is ------------------------------------------------------------------------
-
-
-def square(value: Any) -> Any:
-    """The square of the magnitude, real."""
-    raise NotImplementedError("compiled code only")
-
-
-def magnitude(value: Any) -> Any:
-    """The magnitude, real."""
-    raise NotImplementedError("compiled code only")
-
-
-def real_part(value: Any) -> Any:
-    """The real part."""
-    raise NotImplementedError("compiled code only")
-
-
-def larger(a: Any, b: Any) -> Any:
-    """The larger of two real values, lane by lane."""
-    raise NotImplementedError("compiled code only")
-
-
-def smaller(a: Any, b: Any) -> Any:
-    """The smaller of two real values, lane by lane."""
-    raise NotImplementedError("compiled code only")
-
-
-@implements(square)
-def _square(value: Any) -> Any:
-    if isinstance(value, types.Complex):
-        return lambda value: value.real * value.real + value.imag * value.imag
-    return lambda value: value * value
-
-
-@implements(magnitude)
-def _magnitude(value: Any) -> Any:
-    if isinstance(value, LanesType):
-        return lambda value: _larger(value, -value)
-    return lambda value: abs(value)
-
-
-@implements(real_part)
-def _real_part(value: Any) -> Any:
-    return (lambda value: value.real) if isinstance(value, types.Complex) else lambda value: value
-
-
-@implements(larger)
-def _larger_of(a: Any, b: Any) -> Any:
-    if isinstance(a, LanesType):
-        return lambda a, b: _larger(a, b)
-    return lambda a, b: a if a > b else b
-
-
-@implements(smaller)
-def _smaller_of(a: Any, b: Any) -> Any:
-    if isinstance(a, LanesType):
-        return lambda a, b: _smaller(a, b)
-    return lambda a, b: a if a < b else b
-
-
-def _chosen(comparison: str) -> Callable[..., Any]:
-    @intrinsic  # type: ignore[untyped-decorator]
-    def operation(typing: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            first, second = arguments
-            return builder.select(builder.fcmp_ordered(comparison, *arguments), first, second)
-
-        return Lanes(Lanes, Lanes), generate
-
-    result: Callable[..., Any] = operation
-    return result
-
-
-_larger, _smaller = _chosen(">"), _chosen("<")
-
-
-def total_of(value: Any) -> Any:
-    """The sum over the lanes, or the number."""
-    raise NotImplementedError("compiled code only")
-
-
-def largest_of(value: Any) -> Any:
-    """The largest of the lanes, or the number."""
-    raise NotImplementedError("compiled code only")
-
-
-def least_of(value: Any) -> Any:
-    """The least of the lanes, or the number."""
-    raise NotImplementedError("compiled code only")
-
-
 def filled(value: Any, number: Any) -> Any:
     """`number` as `value` is: in eight lanes, or alone."""
     raise NotImplementedError("compiled code only")
-
-
-@implements(total_of)
-def _total_of(value: Any) -> Any:
-    if isinstance(value, LanesType):
-        return lambda value: total(value)
-    return lambda value: value
-
-
-@implements(largest_of)
-def _largest_of(value: Any) -> Any:
-    if isinstance(value, LanesType):
-        return lambda value: _largest(value)
-    return lambda value: value
-
-
-@implements(least_of)
-def _least_of(value: Any) -> Any:
-    if isinstance(value, LanesType):
-        return lambda value: _least(value)
-    return lambda value: value
 
 
 @implements(filled)
@@ -437,7 +257,7 @@ def _filled(value: Any, number: Any) -> Any:
     return lambda value, number: number
 
 
-def _over_lanes(combine: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
+def over_lanes(combine: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
     """One number of eight, pair by pair."""
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -455,6 +275,4 @@ def _over_lanes(combine: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
     return result
 
 
-total = _over_lanes(lambda builder, a, b: builder.fadd(a, b))
-_largest = _over_lanes(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
-_least = _over_lanes(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
+total = over_lanes(lambda builder, a, b: builder.fadd(a, b))

@@ -47,15 +47,10 @@ Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbule
 from __future__ import annotations
 
 from solver.kernels.compiled import kernel
-from solver.kernels.lanes import add, add_reading, empty, like, load, read, store
-from solver.kernels.tridiagonal import (
-    Array,
-    add_outer,
-    add_product,
-    sweep,
-    sweep_back,
-    sweep_back_and_add,
-)
+from solver.kernels.lanes import add, empty, like, load, store
+from solver.kernels.nodes import add_reading, read
+from solver.kernels.sweeps import add_outer, add_product, sweep, sweep_back, sweep_back_and_add
+from solver.kernels.tridiagonal import Array
 
 
 @kernel

@@ -52,23 +52,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.kernels.compiled import kernel, row
-from solver.kernels.lanes import (
-    LANES,
-    P0,
-    P1,
-    P2,
-    P3,
-    P4,
-    P5,
-    P6,
-    P7,
-    add,
-    from_left,
-    from_right,
-    like,
-    load,
-    store,
-)
+from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 
 Array = NDArray[Any]  # float64, or complex128 in a complex step
 PARTS = 5  # of the factors: inverse pivots, multipliers, lead, above, fill
@@ -194,6 +178,68 @@ def factor_transposed(
 
 
 @kernel
+def factor_and_sweep_transposed(
+    K: Array,
+    rows: int,
+    step: float,
+    D: Array,
+    f: Array,
+    joint: Array | None,
+    z: Array,
+    at: int,
+) -> None:
+    """Of M^T x = z[at:], M = D - step K, the way down in place: factoring and sweep in one.
+
+    `sweep_back` is the way back. Pivots are M's own. f takes what the way back needs.
+    """
+    last = separator(rows, joint)
+    t, first_t = like(K, 0.0), like(K, 0.0)  # of M, as in `factor`
+    fill, lead = like(K, 0.0 if joint is None else -1.0), like(K, 1.0)
+    y, first_y = like(K, 0.0), like(K, 0.0)  # of M^T
+    fill_T, lead_T = like(K, 0.0 if joint is None else -1.0), like(K, 1.0)
+    before = like(K, 0.0)  # the entry of M^T below the diagonal
+    if joint is not None:
+        before = from_left(-step * load(K, 2 * rows + last))
+    below = -step * load(K, 0)
+    for r in range(last):
+        above, after = -step * load(K, 2 * rows + r), like(K, 0.0)
+        if r < rows - 1:
+            after = -step * load(K, r + 1)  # the entry of M^T above
+        t = (load(D, r) - step * load(K, rows + r)) - below * t
+        fill = -(below * fill)
+        inverse = 1.0 / (t - (fill + above))
+        t, fill = t * inverse, fill * inverse
+        first_t = first_t + lead * t
+        lead = -(lead * (above * inverse))
+        y = (load(z, at + r) - before * y) * inverse
+        first_y = first_y + lead_T * y
+        fill_T = -(before * fill_T) * inverse
+        upper = after * inverse
+        store(z, at + r, y)
+        store(f, 3 * rows + r, upper)
+        store(f, 4 * rows + r, fill_T)
+        lead_T = -(lead_T * upper)
+        before, below = above, after
+    if joint is not None:
+        above = -step * load(K, 2 * rows + last)
+        M = np.empty((3, LANES))
+        store(M, 0, -(below * fill))
+        t = (load(D, last) - step * load(K, rows + last)) - below * t
+        store(M, 1, t - above * from_right(first_t))
+        store(M, 2, above * from_right(lead))
+        invert(M, joint)
+        rhs = load(z, at + last) - before * y
+        rhs = rhs - from_right(-step * load(K, 0)) * from_right(first_y)
+        store(M, 0, rhs)
+        for c in range(LANES):  # the transposed inverse
+            total = 0.0
+            for r in range(LANES):
+                total += joint[c, r] * M[0, r]
+            M[1, c] = total
+        store(z, at + last, load(M, 1))
+
+
+@kernel
 def transpose(K: Array, rows: int, joint: Array | None, K_T: Array) -> None:
     """K^T."""
     for r in range(rows):
@@ -210,149 +256,3 @@ def transpose(K: Array, rows: int, joint: Array | None, K_T: Array) -> None:
         store(K_T, 2 * rows + r, after)
         change = (before - load(K, r)) + (after - load(K, 2 * rows + r))
         store(K_T, rows + r, load(K, rows + r) + change)
-
-
-@kernel
-def sweep(
-    f: Array,
-    joint: Array | None,
-    stage: int,
-    rows: int,
-    u: Array,
-    start: int,
-    terms: int,
-    w: Array,
-    G: Array,
-    x: Array,
-    to: int,
-) -> None:
-    """The way down of x[to:] = M^-1 (u[start:] + sum_p w_p G_p), p < terms, G (P rows).
-
-    `sweep_back` is the way back. x[to:] may be u[start:].
-    """
-    at, last = PARTS * rows * stage, separator(rows, joint)
-    y, first = like(x, 0.0), like(x, 0.0)
-    for r in range(last):
-        rhs = load(u, start + r)
-        for p in range(terms):
-            rhs = rhs + load(w, p) * load(G, p * rows + r)
-        y = rhs * load(f, at + r) - load(f, at + rows + r) * y
-        if joint is not None:
-            first = first + y * load(f, at + 2 * rows + r)
-        store(x, to + r, y)
-    if joint is not None:
-        rhs = load(u, start + last)
-        for p in range(terms):
-            rhs = rhs + load(w, p) * load(G, p * rows + last)
-        rhs = rhs - load(f, at + last) * y - load(f, at + rows + last) * from_right(first)
-        store(x, to + last, separators(joint, LANES * stage, rhs))
-
-
-@kernel
-def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, to: int) -> None:
-    """The way back of a solve, x[to:] in place."""
-    at, last = PARTS * rows * stage, separator(rows, joint)
-    u, left = like(x, 0.0), like(x, 0.0)
-    if joint is not None:
-        u = load(x, to + last)
-        left = from_left(u)
-    for r in range(last - 1, -1, -1):
-        rest = load(x, to + r)
-        if joint is not None:
-            rest = rest - load(f, at + 4 * rows + r) * left
-        u = rest - load(f, at + 3 * rows + r) * u
-        store(x, to + r, u)
-
-
-@kernel
-def sweep_back_and_add(
-    f: Array,
-    joint: Array | None,
-    stage: int,
-    rows: int,
-    z: Array,
-    at_z: int,
-    step: float,
-    u: Array,
-    at_u: int,
-    K_bar: Array,
-) -> None:
-    """`sweep_back` of z, and in the same sweep `add_outer` of step z and u.
-
-    The sweep waits for z row by row; the sums run while it waits.
-    """
-    at, last = PARTS * rows * stage, separator(rows, joint)
-    z_r, left, phi = like(z, 0.0), like(z, 0.0), like(z, 0.0)
-    here, rise = load(u, at_u + rows - 1), like(z, 0.0)
-    if joint is not None:
-        z_r = load(z, at_z + last)
-        left = from_left(z_r)
-        rise = from_right(load(u, at_u)) - here
-        phi = step * z_r
-        add(K_bar, rows + last, phi * here)
-        add(K_bar, 2 * rows + last, phi * rise)
-    for r in range(last - 1, -1, -1):
-        rest = load(z, at_z + r)
-        if joint is not None:
-            rest = rest - load(f, at + 4 * rows + r) * left
-        z_r = rest - load(f, at + 3 * rows + r) * z_r
-        store(z, at_z + r, z_r)
-        above, here = here, load(u, at_u + r)
-        if r < rows - 1:
-            rise = above - here
-            add(K_bar, r + 1, -(phi * rise))
-        phi = step * z_r
-        add(K_bar, rows + r, phi * here)
-        add(K_bar, 2 * rows + r, phi * rise)
-    if joint is not None:
-        add(K_bar, 0, phi * (from_left(load(u, at_u + last)) - here))
-
-
-@row
-def separators(joint: Array, at: int, rhs: Any) -> Any:
-    """The separators, one in every lane: the inverse of their matrix times `rhs`."""
-    s = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)
-    t = P2(rhs) * load(joint, at + 2) + P3(rhs) * load(joint, at + 3)
-    s = s + P4(rhs) * load(joint, at + 4) + P5(rhs) * load(joint, at + 5)
-    t = t + P6(rhs) * load(joint, at + 6) + P7(rhs) * load(joint, at + 7)
-    return s + t
-
-
-@kernel
-def add_product(
-    K: Array, joint: Array | None, rows: int, u: Array, at: int, out: Array, to: int
-) -> None:
-    """out[to:] += K u[at:]."""
-    left, here = like(u, 0.0), load(u, at)
-    if joint is not None:
-        left = from_left(load(u, at + rows - 1))
-    for r in range(rows):
-        right = here
-        if r < rows - 1:
-            right = load(u, at + r + 1)
-        elif joint is not None:
-            right = from_right(load(u, at))
-        flow = load(K, r) * (left - here) + load(K, rows + r) * here
-        add(out, to + r, flow + load(K, 2 * rows + r) * (right - here))
-        left, here = here, right
-
-
-@kernel
-def add_outer(
-    phi: Array, at_phi: int, joint: Array | None, rows: int, u: Array, at: int, K_bar: Array
-) -> None:
-    """Add to K_bar the transpose of K -> phi[at_phi:] . (K u[at:])."""
-    left, here = like(u, 0.0), load(u, at)
-    if joint is not None:
-        left = from_left(load(u, at + rows - 1))
-    for r in range(rows):
-        right = here
-        if r < rows - 1:
-            right = load(u, at + r + 1)
-        elif joint is not None:
-            right = from_right(load(u, at))
-        phi_r = load(phi, at_phi + r)
-        add(K_bar, r, phi_r * (left - here))
-        add(K_bar, rows + r, phi_r * here)
-        add(K_bar, 2 * rows + r, phi_r * (right - here))
-        left, here = here, right

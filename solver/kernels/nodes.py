@@ -1,0 +1,71 @@
+"""One node of a bar: where it stands in rows of lanes, its number is read and written alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from solver.kernels.lanes import add, implements, load, store
+
+
+def read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
+    """Write u at a node to a row of `readings`, which holds as many experiments as u does."""
+    raise NotImplementedError("compiled code only")
+
+
+def add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
+    """The transpose of `read`, added to u_bar."""
+    raise NotImplementedError("compiled code only")
+
+
+def element(array: Any, row: Any, lane: Any) -> Any:
+    """The number at a node."""
+    raise NotImplementedError("compiled code only")
+
+
+def put(array: Any, row: Any, lane: Any, number: Any) -> None:
+    """Write the number at a node."""
+    raise NotImplementedError("compiled code only")
+
+
+@implements(element)
+def _element(array: Any, row: Any, lane: Any) -> Any:
+    if array.ndim == 1:
+        return lambda array, row, lane: array[row]
+    return lambda array, row, lane: array[row, lane]
+
+
+@implements(put)
+def _put(array: Any, row: Any, lane: Any, number: Any) -> Any:
+    if array.ndim == 1:
+
+        def alone(array: Any, row: Any, lane: Any, number: Any) -> None:
+            array[row] = number
+
+        return alone
+
+    def in_lane(array: Any, row: Any, lane: Any, number: Any) -> None:
+        array[row, lane] = number
+
+    return in_lane
+
+
+@implements(read)
+def _read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> Any:
+    if u.ndim == readings.ndim:
+        return lambda u, row, lane, readings, at: store(readings, at, load(u, row))
+
+    def from_lane(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
+        readings[at] = u[row, lane]
+
+    return from_lane
+
+
+@implements(add_reading)
+def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> Any:
+    if u_bar.ndim == readings_bar.ndim:
+        return lambda u_bar, row, lane, readings_bar, at: add(u_bar, row, load(readings_bar, at))
+
+    def to_lane(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
+        u_bar[row, lane] += readings_bar[at]
+
+    return to_lane
