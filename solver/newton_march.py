@@ -7,6 +7,7 @@ which are kept within a memory budget; beyond it a block's are computed again.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -136,10 +137,12 @@ class NewtonMarch:
         self._start_over()
         for a, b in slices:
             self._advance(work, a, b, True, readings)
-            march = (work.books, work.joint, self.steps.A[self.steps.phase(a)], self.steps.dt)
-            loads = (work.G, work.histories, a, b)
-            read = (work.states.values, u_dot, work.probes, readings_dot)
-            newton_tangent.tangent(*(*march, *loads, *directions, *read))
+            arguments: tuple[Any, ...] = (
+                *(work.books, work.joint, self.steps.A[self.steps.phase(a)], self.steps.dt),
+                *(work.G, work.histories, a, b, *directions),
+                *(work.states.values, u_dot, work.probes, readings_dot),
+            )
+            newton_tangent.tangent(*arguments)
         readings_dot = readings_dot.reshape(q, count + 1, -1)
         readings_dot[:, 0] = d.initial[:, self.probes]
         return readings.reshape(count + 1, -1), readings_dot

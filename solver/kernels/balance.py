@@ -34,8 +34,6 @@ from solver.kernels.lanes import empty, from_left, from_right, load, store
 from solver.kernels.pieces import Pieces, Polynomial, at_row, evaluate, polynomial
 from solver.kernels.tridiagonal import PARTS, Array
 
-ROOM = 64  # rows in which others are made ready
-
 
 class Books(NamedTuple):
     """What a march needs to know of the bar, in rows of lanes.
@@ -85,7 +83,6 @@ class Scratch(NamedTuple):
     y: Array
     delta: Array
     saved: Array
-    room: Array
     factors: Array
 
 
@@ -120,7 +117,6 @@ def scratch(books: Books) -> Scratch:
         empty(like_rows, rows),
         empty(like_rows, rows),
         empty(like_rows, rows),
-        empty(like_rows, ROOM),
         empty(like_rows, PARTS * rows),
     )
 
@@ -152,34 +148,44 @@ def at_all_rows(law: Polynomial, u: Array, xi: Array, values: Array, slopes: Arr
 
 
 @row
-def flow(
-    below: Any,
-    total: Any,
-    above: Any,
-    share: float,
-    u: Any,
-    k: Any,
-    k_u: Any,
-    left: Any,
-    k_left: Any,
-    k_u_left: Any,
-    right: Any,
-    k_right: Any,
-    k_u_right: Any,
-) -> tuple[Any, Any, Any, Any]:
-    """q of one row, and its Jacobian: entry below, sum of the row, entry above."""
-    fall, rise = left - u, right - u
+def flow(arms: Any, share: float, here: Any, left: Any, right: Any) -> tuple[Any, Any, Any, Any]:
+    """q of one row, and its Jacobian: entry below, sum of the row, entry above.
+
+    arms: below, sum, above; here, left, right: u, kappa and its slope.
+    """
+    below, total, above = arms
+    u, k, k_u = here
+    fall, rise = left[0] - u, right[0] - u
     if share == 0.0:  # the lecture's form: the node's own kappa alone
         bend = below * fall + above * rise
         return total * u + k * bend, below * k, total + k_u * bend, above * k
     own = 1.0 - share
-    k_below, k_above = own * k + share * k_left, own * k + share * k_right
+    k_below, k_above = own * k + share * left[1], own * k + share * right[1]
     q = below * (k_below * fall) + total * u + above * (k_above * rise)
-    J_below = below * (k_below + share * (k_u_left * fall))
-    J_above = above * (k_above + share * (k_u_right * rise))
-    J_sum = total + below * (fall * (own * k_u + share * k_u_left))
-    J_sum = J_sum + above * (rise * (own * k_u + share * k_u_right))
+    J_below = below * (k_below + share * (left[2] * fall))
+    J_above = above * (k_above + share * (right[2] * rise))
+    J_sum = total + below * (fall * (own * k_u + share * left[2]))
+    J_sum = J_sum + above * (rise * (own * k_u + share * right[2]))
     return q, J_below, J_sum, J_above
+
+
+@row
+def conducting(law: Polynomial, u: Any) -> tuple[Any, Any, Any]:
+    """u, kappa and its slope, of a law of one piece."""
+    k, k_u = at_row(law, u)
+    return u, k, k_u
+
+
+@row
+def from_lane_left(here: Any) -> Any:
+    """All three from the lane to the left."""
+    return from_left(here[0]), from_left(here[1]), from_left(here[2])
+
+
+@row
+def from_lane_right(here: Any) -> Any:
+    """All three from the lane to the right."""
+    return from_right(here[0]), from_right(here[1]), from_right(here[2])
 
 
 @kernel
@@ -190,53 +196,38 @@ def balance(books: Books, joint: Array | None, s: Scratch) -> None:
     conduct, keep = polynomial(books.conduct), polynomial(books.store)
     kappa, kappa_u, c_rows, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
     last = rows - 1
-    u, k, k_u = load(temperatures, 0), load(kappa, 0), load(kappa_u, 0)
+    u = load(temperatures, 0)
+    here = (u, load(kappa, 0), load(kappa_u, 0))
     if conduct.alone:
-        k, k_u = at_row(conduct, u)
-    first, k_first, k_u_first = u, k, k_u
-    left, k_left, k_u_left = u, k, k_u
+        here = conducting(conduct, u)
+    first, left = here, here
     if joint is not None:
-        left, k_left, k_u_left = load(temperatures, last), load(kappa, last), load(kappa_u, last)
+        u = load(temperatures, last)
+        left = (u, load(kappa, last), load(kappa_u, last))
         if conduct.alone:
-            k_left, k_u_left = at_row(conduct, left)
-        left, k_left, k_u_left = from_left(left), from_left(k_left), from_left(k_u_left)
+            left = conducting(conduct, u)
+        left = from_lane_left(left)
     for r in range(rows):
-        right, k_right, k_u_right = u, k, k_u
+        right = here
         if r < last:
-            right = load(temperatures, r + 1)
+            u = load(temperatures, r + 1)
             if conduct.alone:
-                k_right, k_u_right = at_row(conduct, right)
+                right = conducting(conduct, u)
             else:
-                k_right, k_u_right = load(kappa, r + 1), load(kappa_u, r + 1)
+                right = (u, load(kappa, r + 1), load(kappa_u, r + 1))
         elif joint is not None:
-            right, k_right = from_right(first), from_right(k_first)
-            k_u_right = from_right(k_u_first)
+            right = from_lane_right(first)
         c = load(c_rows, r)
         if keep.alone:
-            _, c = at_row(keep, u)
-        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
-        q, J_below, J_sum, J_above = flow(
-            below,
-            total,
-            above,
-            share,
-            u,
-            k,
-            k_u,
-            left,
-            k_left,
-            k_u_left,
-            right,
-            k_right,
-            k_u_right,
-        )
+            _, c = at_row(keep, here[0])
+        between = (load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r))
+        q, J_below, J_sum, J_above = flow(between, share, here, left, right)
         store(q_rows, r, q)
         store(J, r, J_below)
         store(J, rows + r, J_sum)
         store(J, 2 * rows + r, J_above)
         store(D, r, load(capacities, r) * c + load(pins, r))
-        left, k_left, k_u_left = u, k, k_u
-        u, k, k_u = right, k_right, k_u_right
+        left, here = here, right
 
 
 @kernel

@@ -6,7 +6,16 @@ becomes u - delta. See `solver.kernels.balance` for E and q.
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, balance, flow, look
+from solver.kernels.balance import (
+    Books,
+    Scratch,
+    balance,
+    conducting,
+    flow,
+    from_lane_left,
+    from_lane_right,
+    look,
+)
 from solver.kernels.compiled import kernel
 from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, magnitude, square, total_of
@@ -15,7 +24,6 @@ from solver.kernels.pieces import at_row, polynomial
 from solver.kernels.sweeps import sweep, sweep_back
 from solver.kernels.tridiagonal import Array, factor, separator
 
-CHUNK = 16  # rows that are made ready for elimination at a time
 ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 
 
@@ -23,79 +31,54 @@ ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 def linearise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
     """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`.
 
-    Balance, matrix, elimination and sweep in one go over the rows, some at a time: those that have
-    been made ready are eliminated while they are near. Returns the square of the residual's norm, as a
+    Balance, matrix, elimination and sweep in one go over the rows: the divisions of the elimination
+    take long, and all else is done while they run. Returns the square of the residual's norm, as a
     temperature.
     """
     rows, arms, share = target.shape[0], books.arms, books.share
     capacities, pins, weights = books.capacities, books.pins, s.weights
-    temperatures, f, swept, room = s.u, s.factors, s.y, s.room
+    temperatures, f, swept = s.u, s.factors, s.y
     conduct, keep = polynomial(books.conduct), polynomial(books.store)
     kappa, kappa_u, h_rows, c_rows = s.kappa, s.kappa_u, s.h, s.c
     last = separator(rows, joint)
     t, fill = like(target, 0.0), like(target, 0.0 if joint is None else -1.0)
     lead, first_t, first_y = like(target, 1.0), like(target, 0.0), like(target, 0.0)
     y, norm = like(target, 0.0), square(like(target, 0.0))
-    u, k, k_u = load(temperatures, 0), load(kappa, 0), load(kappa_u, 0)
+    below, total, above, residual = t, t, t, t
+    u = load(temperatures, 0)
+    here = (u, load(kappa, 0), load(kappa_u, 0))
     if conduct.alone:
-        k, k_u = at_row(conduct, u)
-    first, k_first, k_u_first = u, k, k_u
-    left, k_left, k_u_left = u, k, k_u
+        here = conducting(conduct, u)
+    first, left = here, here
     if joint is not None:
-        left = load(temperatures, rows - 1)
-        k_left, k_u_left = load(kappa, rows - 1), load(kappa_u, rows - 1)
+        u = load(temperatures, rows - 1)
+        left = (u, load(kappa, rows - 1), load(kappa_u, rows - 1))
         if conduct.alone:
-            k_left, k_u_left = at_row(conduct, left)
-        left, k_left, k_u_left = from_left(left), from_left(k_left), from_left(k_u_left)
-    for start in range(0, rows, CHUNK):
-        stop = min(start + CHUNK, rows)
-        for r in range(start, stop):
-            right, k_right, k_u_right = u, k, k_u
-            if r < rows - 1:
-                right = load(temperatures, r + 1)
-                if conduct.alone:
-                    k_right, k_u_right = at_row(conduct, right)
-                else:
-                    k_right, k_u_right = load(kappa, r + 1), load(kappa_u, r + 1)
-            elif joint is not None:
-                right, k_right = from_right(first), from_right(k_first)
-                k_u_right = from_right(k_u_first)
-            if keep.alone:
-                h, c = at_row(keep, u)
+            left = conducting(conduct, u)
+        left = from_lane_left(left)
+    for r in range(rows):
+        right = here
+        if r < rows - 1:
+            u = load(temperatures, r + 1)
+            if conduct.alone:
+                right = conducting(conduct, u)
             else:
-                h, c = load(h_rows, r), load(c_rows, r)
-            below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
-            q, J_below, J_sum, J_above = flow(
-                below,
-                total,
-                above,
-                share,
-                u,
-                k,
-                k_u,
-                left,
-                k_left,
-                k_u_left,
-                right,
-                k_right,
-                k_u_right,
-            )
-            capacity = load(capacities, r)
-            residual = (capacity * h - load(target, r)) - step * q
-            norm = norm + square(residual * load(weights, r))
-            at = 4 * (r - start)
-            store(room, at, residual)
-            store(room, at + 1, -step * J_below)
-            store(room, at + 2, (capacity * c + load(pins, r)) - step * J_sum)
-            store(room, at + 3, -step * J_above)
-            left, k_left, k_u_left = u, k, k_u
-            u, k, k_u = right, k_right, k_u_right
-        for r in range(start, min(stop, last)):
-            at = 4 * (r - start)
-            residual, below = load(room, at), load(room, at + 1)
-            t = load(room, at + 2) - below * t
+                right = (u, load(kappa, r + 1), load(kappa_u, r + 1))
+        elif joint is not None:
+            right = from_lane_right(first)
+        h, c = load(h_rows, r), load(c_rows, r)
+        if keep.alone:
+            h, c = at_row(keep, here[0])
+        between = (load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r))
+        q, J_below, J_sum, J_above = flow(between, share, here, left, right)
+        capacity = load(capacities, r)
+        residual = (capacity * h - load(target, r)) - step * q
+        norm = norm + square(residual * load(weights, r))
+        below, above = -step * J_below, -step * J_above
+        total = (capacity * c + load(pins, r)) - step * J_sum
+        if r < last:
+            t = total - below * t
             fill = -(below * fill)
-            above = load(room, at + 3)
             inverse = 1.0 / (t - (fill + above))
             t, fill, above = t * inverse, fill * inverse, above * inverse
             y = (residual - below * y) * inverse
@@ -104,10 +87,8 @@ def linearise(books: Books, joint: Array | None, target: Array, step: float, s: 
             store(f, 3 * rows + r, above)
             store(f, 4 * rows + r, fill)
             lead = -(lead * above)
+        left, here = here, right
     if joint is not None:
-        at = 4 * (last % CHUNK)
-        residual, below = load(room, at), load(room, at + 1)
-        total, above = load(room, at + 2), load(room, at + 3)
         store(joint, 0, -(below * fill))
         store(joint, 1, (total - below * t) - above * from_right(first_t))
         store(joint, 2, above * from_right(lead))

@@ -47,7 +47,7 @@ def tangent(
     """March the q directions `u_dot` (q rows) along the stage values `states` of the same steps.
 
     states: u at step `first`, then the stages' values. Directions carry the arrays of the march,
-    one behind the other; conduct_dot and store_dot (q, B, degree + 1) are those of the coefficients.
+    one behind the other; conduct_dot and store_dot (q, B, degree + 1): those of the coefficients.
     Writes readings_dot (q (m + 1) Q).
     """
     stages, rows = A.shape[0], books.capacities.shape[0]
