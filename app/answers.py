@@ -5,14 +5,14 @@ NaN never leaves: a figure that does not exist is null. Beside a missing interva
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field
 
 
 def _finite(value: Any) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 Figure = Annotated[float | None, BeforeValidator(_finite)]

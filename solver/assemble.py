@@ -15,6 +15,7 @@ cotangents; K has the arm twice, so its cotangent comes twice):
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,14 +30,43 @@ from solver.values import CurveValues, Values
 from solver.workspace import Coefficients
 
 
+class Point(NamedTuple):
+    """What the way back needs of the way forward: theta, the curves' values, the coefficients."""
+
+    theta: Array
+    values: Values
+    coefficients: Coefficients
+
+
 class LinearAssembly:
-    """The map from the curves to the coefficients of one experiment, with its derivatives."""
+    """The map from theta by the curves to the coefficients of one experiment, with derivatives."""
 
     def __init__(self, experiment: Experiment, parameters: Parameters) -> None:
         self.curves = CurveValues(samples_of(experiment), parameters)
         self.heat = Heat(experiment, self.curves, parameters)
         self.grid, self.reference = self.heat.grid, self.heat.reference
         self._fixed_profiles: Array | None = None  # of loads that no unknown reaches
+
+    # --- from theta ----------------------------------------------------------------------------
+
+    def at(self, theta: Array) -> Point:
+        """The semi-discrete bar; raises TrialError where a law is not positive."""
+        values = self.curves.at(theta)
+        return Point(theta, values, self.coefficients(values))
+
+    def dot(self, theta: Array, directions: Array) -> tuple[Values, Coefficients]:
+        """The same map, applied to `directions` (q, p) at theta: those of the curves, and it."""
+        values_dot = self.curves.dot(theta, directions)
+        values = self.curves.unchecked(theta)
+        return values_dot, self.coefficients_dot(values, values_dot, len(directions))
+
+    def bar(self, point: Point, bar: Coefficients, field_bar: Array, nodes: Array) -> Array:
+        """The transpose: the cotangent of theta (p,), also from that of the field at `nodes`."""
+        values_bar = self.values_bar(point.values, bar)
+        self.pinned_bar(values_bar, field_bar, nodes)
+        return self.curves.bar(point.theta, values_bar)
+
+    # --- from the curves ------------------------------------------------------------------------
 
     def coefficients(self, values: Values) -> Coefficients:
         """The semi-discrete bar."""

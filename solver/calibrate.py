@@ -14,7 +14,7 @@ from solver.bands import Band, bands_of
 from solver.check import Certificate, away_from_optimum, certify, displaced
 from solver.errors import TrialError
 from solver.experiment import Study
-from solver.fitting import find
+from solver.fitting import Found, find
 from solver.kernels import Array
 from solver.march import Pulse
 from solver.model import no_pulse
@@ -106,6 +106,11 @@ def calibrate(
     validate_for_fit(study)
     require_method(study.fit.method)
     found = find(study, pulse=pulse, report=report)
+    with found.objective.remembering():
+        return _look_back(study, found, pulse)
+
+
+def _look_back(study: Study, found: Found, pulse: Pulse) -> Calibration:
     objective, theta = found.objective, found.search.theta
     start = objective.parameters.start
     start_objective, start_gradient = objective.value_and_gradient(start)

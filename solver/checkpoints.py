@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import comb, isqrt
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ class Plan:
     snapshots: int
     marched: int
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[tuple[int, int], ...]:
         """The steps (first, last) of every block; a short one comes first."""
         return _blocks(self.steps, self.length)

@@ -2,9 +2,11 @@
 
 A curve is a frozen dataclass with `value(s)` and `partials(s)`: for each of its fields that may be
 unknown, the derivative of the values with respect to it. Tangent and transpose both follow from
-the partials, so a new curve brings two methods and no derivative code. A Number is a float or an
-`Unknown` in its place, Numbers are several of them or one unknown list; `resolve` puts values where
-the unknowns are before a curve is evaluated.
+the partials, so a new curve brings two methods and no derivative code. Where the values are affine
+in the Numbers a curve may say so (`affine`): its partials are then asked for once.
+
+A Number is a float or an `Unknown` in its place, Numbers are several of them or one unknown list;
+`resolve` puts values where the unknowns are before a curve is evaluated.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ class Constant:
     """``a`` everywhere."""
 
     a: Number
+    affine = True
 
     def value(self, s: Array) -> Array:
         return np.full(s.shape, self.a)
@@ -111,6 +114,10 @@ class Table:
         if self.interpolation == "linear":
             return np.asarray(np.interp(s, self.points, values))
         return monotone(self.points, values, s)
+
+    @property
+    def affine(self) -> bool:
+        return self.interpolation == "linear"
 
     def pieces(self) -> tuple[Array | None, int]:
         return self.points, 1 if self.interpolation == "linear" else 3

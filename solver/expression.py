@@ -11,6 +11,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from solver.kernels import Array
 
 MAX_LENGTH = 1000
 MAX_NODES = 300
+KEPT = 64  # trees, of the formulas parsed last
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin": np.sin,
@@ -43,6 +45,7 @@ _CHARACTERS = re.compile(r"[0-9A-Za-z.+\-*/() ]*")
 _OTHER_BASES = re.compile(r"(?<![A-Za-z0-9])0[xXoObB]")
 
 
+@lru_cache(KEPT)
 def parse(text: str, variable: str) -> ast.expr:
     """The syntax tree of `text`, a formula of `variable`.
 

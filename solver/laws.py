@@ -38,6 +38,7 @@ class Linear:
     a: Number
     b: Number
     of: Variable = "x"
+    affine = True
 
     def value(self, s: Array) -> Array:
         return self.a + self.b * s  # type: ignore[operator]  # resolved: no Unknown left
@@ -55,6 +56,7 @@ class Polynomial:
 
     coefficients: Numbers
     of: Variable = "x"
+    affine = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "coefficients", numbers(self.coefficients))

@@ -1,12 +1,13 @@
 """How vectors over the nodes of a bar stand in the rows of lanes that the kernels march.
 
 Every layout gives the same few things: the number of rows; `pack`, from the order of the nodes to
-rows; `unpack`, back; `probes`, where nodes stand; and room for the separators where the lanes are
-joined (see `solver.kernels.tridiagonal`).
+rows, and `unpack`, back (see `solver.kernels.packing`); `probes`, where nodes stand; and room for
+the separators where the lanes are joined (see `solver.kernels.tridiagonal`).
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,11 +28,15 @@ class Layout(Protocol):
 
     def zeros(self, vectors: int) -> Array: ...
 
+    def vectors(self, x: Array) -> Array: ...
+
     def pack(self, x: Array, out: Array | None = None) -> Array: ...
 
     def unpack(self, packed: Array, vectors: int) -> Array: ...
 
     def numbers(self, x: Array) -> Array: ...
+
+    def blank(self, count: int) -> Array: ...
 
     def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array: ...
 
@@ -64,9 +69,13 @@ class Pieces:
         out.fill(0.0)
         return out
 
+    def vectors(self, x: Array) -> Array:
+        """Vectors (..., nodes) as they are packed."""
+        return plain(x, np.float64).reshape(-1, self.nodes)
+
     def pack(self, x: Array, out: Array | None = None) -> Array:
         """Vectors (..., nodes), written to the front of `out`."""
-        x = plain(x, np.float64).reshape(-1, self.nodes)
+        x = self.vectors(x)
         out = self.room(x.shape[0]) if out is None else out
         pack(x, self.rows, out)
         return out
@@ -80,6 +89,10 @@ class Pieces:
     def numbers(self, x: Array) -> Array:
         """What is not over the nodes, in one row after the other."""
         return plain(x, np.float64).reshape(-1)
+
+    def blank(self, count: int) -> Array:
+        """Room for so many of them."""
+        return np.empty(count)
 
     def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
         """The transpose of `numbers`."""
@@ -123,19 +136,30 @@ class Alone:
         """So many vectors of zeros."""
         return np.zeros(vectors * self.rows, self._dtype)
 
+    def vectors(self, x: Array) -> Array:
+        """Vectors (..., nodes) as they are packed."""
+        return plain(x, self._dtype).reshape(-1, self.nodes)
+
     def pack(self, x: Array, out: Array | None = None) -> Array:
         """Vectors (..., nodes), written to the front of `out`."""
-        out = self.room(x.size // self.nodes) if out is None else out
-        out[: x.size] = x.ravel()
+        x = self.vectors(x)
+        out = self.room(x.shape[0]) if out is None else out
+        pack(x, self.rows, out)
         return out
 
     def unpack(self, packed: Array, vectors: int) -> Array:
         """The vectors (vectors, nodes)."""
-        return packed.reshape(vectors, self.nodes)
+        x = np.empty((vectors, self.nodes), self._dtype)
+        unpack(packed, self.rows, x)
+        return x
 
     def numbers(self, x: Array) -> Array:
         """What is not over the nodes, in one row after the other."""
         return plain(x, self._dtype).reshape(-1)
+
+    def blank(self, count: int) -> Array:
+        """Room for so many of them."""
+        return np.empty(count, self._dtype)
 
     def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
         """The transpose of `numbers`."""
@@ -179,20 +203,30 @@ class Experiments:
         out.fill(0.0)
         return out
 
+    def vectors(self, x: Array) -> Array:
+        """Vectors (8, ..., nodes) as they are packed."""
+        return plain(x, np.float64).reshape(LANES, -1, self.nodes)
+
     def pack(self, x: Array, out: Array | None = None) -> Array:
         """Vectors (8, ..., nodes), written to the front of `out`."""
-        x = x.reshape(LANES, -1)
-        out = self.room(x.shape[1] // self.nodes) if out is None else out
-        out[: x.shape[1]] = x.T
+        x = self.vectors(x)
+        out = self.room(x.shape[1]) if out is None else out
+        pack(x, self.rows, out)
         return out
 
     def unpack(self, packed: Array, vectors: int) -> Array:
         """The vectors (8, vectors, nodes)."""
-        return self.numbers_of(packed, (vectors, self.nodes))
+        x = np.empty((LANES, vectors, self.nodes))
+        unpack(packed, self.rows, x)
+        return x
 
     def numbers(self, x: Array) -> Array:
         """What is not over the nodes, (8, ...), a row of lanes after the other."""
         return plain(x.reshape(LANES, -1).T, np.float64)
+
+    def blank(self, count: int) -> Array:
+        """Room for so many rows of them."""
+        return np.empty((count, LANES))
 
     def numbers_of(self, packed: Array, shape: tuple[int, ...]) -> Array:
         """The transpose of `numbers`."""
@@ -233,7 +267,7 @@ def plain(x: Array, dtype: Any) -> Array:
 
 def aligned(shape: tuple[int, ...]) -> Array:
     """An empty array of doubles that begins where a line of the cache does."""
-    count = int(np.prod(shape))
+    count = prod(shape)
     whole = np.empty(count + ALIGNMENT // 8)
-    first = -whole.ctypes.data % ALIGNMENT // 8
+    first = -whole.__array_interface__["data"][0] % ALIGNMENT // 8
     return whole[first : first + count].reshape(shape)

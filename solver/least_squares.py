@@ -12,12 +12,13 @@ Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05 (damping updat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
-from scipy.linalg import lstsq
+from scipy.linalg.lapack import dgelsy, dgelsy_lwork
 
 from solver.errors import TrialError
 from solver.kernels import Array
@@ -33,6 +34,7 @@ FIRST_DAMPING = 1e-4
 LONGEST = float(np.log(10.0))  # step in a logarithm
 RESTING = 1e-4  # of one reading's share of J, gained lately: less than noise will ever tell
 MAX_REJECTIONS = 60
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 def levenberg_marquardt(
@@ -44,11 +46,11 @@ def levenberg_marquardt(
     def linearise(z: Array) -> _Linearisation:
         theta = scaling.to_theta(z)
         r, R = objective.residuals_and_jacobian(theta)
-        return _Linearisation(z, r, R * scaling.slope(theta))
+        return _Linearisation(z, theta, r, R * scaling.slope(theta))
 
     here = linearise(scaling.to_z(start))
-    D, damping = _column_norms(here.R), FIRST_DAMPING
-    status, history = "max_iterations", [here.iteration(0, scaling)]
+    D, damping = here.lengths, FIRST_DAMPING
+    status, history = "max_iterations", [here.iteration(0)]
     report(history[0])
     while len(history) <= most:
         free = _free(here, scaling)
@@ -60,13 +62,13 @@ def levenberg_marquardt(
         if there is None or not there.J < here.J:
             status = _verdict(here, D, free) if trial.small else "stalled"
             break
-        predicted = here.J - float(np.sum((here.r + here.R @ (there.z - here.z)) ** 2))
+        predicted = here.J - _square(here.r + here.R @ (there.z - here.z))
         reduced = here.J - there.J
         ratio = 2.0 if reduced >= 2.0 * predicted else reduced / predicted
         damping *= max(0.1, 1.0 - (2.0 * ratio - 1.0) ** 3)
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
-        here, D = there, np.maximum(D, _column_norms(there.R))
-        history.append(here.iteration(len(history), scaling))
+        here, D = there, np.maximum(D, there.lengths)
+        history.append(here.iteration(len(history)))
         report(history[-1])
         if drifted := drifting(history, scaling, "levenberg-marquardt", here.r.size):
             return drifted
@@ -77,24 +79,39 @@ def levenberg_marquardt(
         if trial.small or settled:
             status = _verdict(here, D, _free(here, scaling))
             break
-    return Search(scaling.to_theta(here.z), status, "levenberg-marquardt", tuple(history))
+    return Search(here.theta, status, "levenberg-marquardt", tuple(history))
 
 
 @dataclass(frozen=True)
 class _Linearisation:
-    """Residuals r and their Jacobian R at internal variables z."""
+    """Residuals r and their Jacobian R by internal variables z, at z and theta."""
 
     z: Array
+    theta: Array
     r: Array
     R: Array
 
     @cached_property
     def J(self) -> float:
-        return float(self.r @ self.r)
+        return _square(self.r)
 
-    def iteration(self, number: int, scaling: Scaling) -> Iteration:
-        norm = float(np.linalg.norm(2.0 * self.R.T @ self.r))
-        return Iteration(number, self.J, norm, scaling.to_theta(self.z))
+    @cached_property
+    def slope(self) -> Array:
+        """R^T r, half of J's gradient."""
+        return np.asarray(np.dot(self.R.T, self.r))
+
+    @cached_property
+    def norms(self) -> Array:
+        """The lengths of R's columns."""
+        return np.asarray(np.sqrt(np.add.reduce(self.R * self.R, axis=0)))
+
+    @cached_property
+    def lengths(self) -> Array:
+        """The same, 1 for a column of zeros."""
+        return np.where(self.norms > 0.0, self.norms, 1.0)
+
+    def iteration(self, number: int) -> Iteration:
+        return Iteration(number, self.J, 2.0 * _length(self.slope), self.theta)
 
 
 @dataclass(frozen=True)
@@ -118,10 +135,8 @@ def _lower_point(
     growth, trial = 2.0, _Trial(None, damping, False)
     for _ in range(MAX_REJECTIONS):
         step = _step(here, D, damping, free, scaling)
-        z = np.clip(here.z + step, scaling.lower, scaling.upper)
-        small = bool(
-            np.linalg.norm(D * (z - here.z)) <= STEP_TOLERANCE * np.linalg.norm(D * here.z)
-        )
+        z = np.minimum(np.maximum(here.z + step, scaling.lower), scaling.upper)
+        small = _length(D * (z - here.z)) <= STEP_TOLERANCE * _length(D * here.z)
         trial = _Trial(_try(linearise, z), damping, small)
         if (trial.there is not None and trial.there.J < here.J) or small:
             break
@@ -132,8 +147,8 @@ def _lower_point(
 def _promised(here: _Linearisation, free: Array) -> float:
     """By how much the linear model could still reduce J."""
     step = np.zeros(here.z.shape)
-    step[free] = lstsq(here.R[:, free], -here.r, lapack_driver="gelsy", check_finite=False)[0]
-    return here.J - float(np.sum((here.r + here.R @ step) ** 2))
+    step[free] = _solve(here.R[:, free], -here.r)
+    return here.J - _square(here.r + here.R @ step)
 
 
 def _try(linearise: Callable[[Array], _Linearisation], z: Array) -> _Linearisation | None:
@@ -160,27 +175,44 @@ def _step(here: _Linearisation, D: Array, damping: float, free: Array, scaling: 
 
 
 def _damped_step(here: _Linearisation, D: Array, damping: float, free: Array) -> Array:
-    step = np.zeros(D.shape)
-    scaled = here.R[:, free] / D[free]
-    stacked = np.vstack([scaled, np.sqrt(damping) * np.eye(scaled.shape[1])])
-    rhs = np.concatenate([-here.r, np.zeros(scaled.shape[1])])
-    solution = lstsq(stacked, rhs, lapack_driver="gelsy", check_finite=False)[0]
-    step[free] = solution / D[free]
+    step, D_free = np.zeros(D.size), D[free]
+    rows, count = here.r.size, D_free.size
+    stacked, rhs = np.zeros((rows + count, count), order="F"), np.zeros(rows + count)
+    np.divide(here.R[:, free], D_free, out=stacked[:rows])
+    stacked[rows:].flat[:: count + 1] = math.sqrt(damping)
+    np.negative(here.r, out=rhs[:rows])
+    step[free] = _solve(stacked, rhs) / D_free
     return step
+
+
+def _solve(A: Array, b: Array) -> Array:
+    """The x of least length that makes ``|A x - b|`` least."""
+    rows, columns = A.shape
+    if columns == 0:
+        return np.zeros(0)
+    solution = np.zeros(max(rows, columns))  # LAPACK puts it in the place of b
+    solution[:rows] = b
+    room = _room_to_solve(rows, columns)
+    pivots = np.zeros((columns, 1), np.int32)
+    solution = dgelsy(A, solution, pivots, EPSILON, room)[1]
+    return np.asarray(solution[:columns])
+
+
+@cache
+def _room_to_solve(rows: int, columns: int) -> int:
+    return int(dgelsy_lwork(rows, columns, 1, EPSILON)[0])
 
 
 def _free(here: _Linearisation, scaling: Scaling) -> Array:
     """Which variables do not press against a bound."""
-    slope = here.R.T @ here.r
     low, high = here.z <= scaling.lower, here.z >= scaling.upper
-    return np.asarray(~((low & (slope > 0)) | (high & (slope < 0))))
+    return np.asarray(~(low & (here.slope > 0) | high & (here.slope < 0)))
 
 
 def _stationary(here: _Linearisation, free: Array, tolerance: float) -> bool:
     """Whether the residuals are orthogonal to every free column."""
-    R = here.R[:, free]
-    reach = np.linalg.norm(R, axis=0) * np.linalg.norm(here.r)
-    return bool(np.all(np.abs(R.T @ here.r) <= tolerance * reach))
+    reach = here.norms * _length(here.r)
+    return bool((np.abs(here.slope) <= tolerance * reach)[free].all())
 
 
 def _verdict(here: _Linearisation, D: Array, free: Array) -> str:
@@ -190,10 +222,13 @@ def _verdict(here: _Linearisation, D: Array, free: Array) -> str:
     is held up next to points at which the model has no answer.
     """
     undamped = D * _damped_step(here, D, 0.0, free)
-    short = np.linalg.norm(undamped) <= ARRIVED * np.linalg.norm(D * here.z)
+    short = _length(undamped) <= ARRIVED * _length(D * here.z)
     return "converged" if short or _stationary(here, free, ARRIVED) else "stalled"
 
 
-def _column_norms(R: Array) -> Array:
-    norms = np.linalg.norm(R, axis=0)
-    return np.where(norms > 0.0, norms, 1.0)
+def _square(r: Array) -> float:
+    return float(np.dot(r, r))
+
+
+def _length(r: Array) -> float:
+    return math.sqrt(np.dot(r, r))

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from solver.assemble import LinearAssembly
+from solver.affine import AffineAssembly, is_affine
+from solver.assemble import LinearAssembly, Point
 from solver.experiment import Experiment
 from solver.kernels import Array
 from solver.march import LinearMarch, Pulse
 from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values
-from solver.workspace import Coefficients
-
-
-@dataclass(frozen=True, eq=False)
-class LinearTrace:
-    """What the way back needs of the way forward."""
-
-    theta: Array
-    values: Values
-    coefficients: Coefficients
 
 
 class LinearBar:
@@ -37,11 +26,15 @@ class LinearBar:
         parameters: Parameters,
         nodes: Array,
         *,
+        once: bool,
         memory: int,
         pulse: Pulse,
     ) -> None:
         self.assembly = LinearAssembly(experiment, parameters)
         self.heat, self.felt = self.assembly.heat, self.assembly.curves.felt
+        self._chain: LinearAssembly | AffineAssembly = self.assembly
+        if not once and is_affine(self.assembly, parameters):
+            self._chain = AffineAssembly(self.assembly, parameters)
         self._nodes = nodes
         grid, states = experiment.grid, self.assembly.states
         self.marched = (nodes >= states.start) & (nodes < states.stop)
@@ -50,46 +43,38 @@ class LinearBar:
         probes = nodes[self.marched] - states.start
         self.march = LinearMarch(steps, probes, memory=memory, pulse=pulse)
 
-    def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, LinearTrace]:
+    def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, Point]:
         """The field, and with `keep` what `pull_back` needs, good until the next call."""
-        values = self.assembly.curves.at(theta)
-        coefficients = self.assembly.coefficients(values)
-        readings = self.march.forward(coefficients, keep=keep)
-        return self._field(values, readings), LinearTrace(theta, values, coefficients)
+        point = self._chain.at(theta)
+        readings = self.march.forward(point.coefficients, keep=keep)
+        return self._field(point.values, readings), point
 
-    def pull_back(self, trace: LinearTrace, field_bar: Array) -> Array:
+    def pull_back(self, point: Point, field_bar: Array) -> Array:
         """The cotangent (p,) of theta from the field's. One adjoint march."""
         bar = self.march.adjoint(
-            trace.coefficients,
-            field_bar[:, self.marched],
+            point.coefficients,
+            field_bar if self._all_marched else field_bar[:, self.marched],
             profiles=self.assembly.wants_profiles,
             histories=self.assembly.wants_histories,
         )
-        values_bar = self.assembly.values_bar(trace.values, bar)
-        if not self._all_marched:
-            self.assembly.pinned_bar(values_bar, field_bar, self._nodes)
-        return self.assembly.curves.bar(trace.theta, values_bar)
+        return self._chain.bar(point, bar, field_bar, self._nodes)
 
     def push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         """The field and its derivatives (q, steps + 1, Q) along `directions` (q, p)."""
-        values = self.assembly.curves.at(theta)
-        values_dot = self.assembly.curves.dot(theta, directions)
-        q = directions.shape[0]
-        marched, marched_dot = self.march.tangent(
-            self.assembly.coefficients(values),
-            self.assembly.coefficients_dot(values, values_dot, q),
-        )
-        field = self._field(values, marched)
+        point = self._chain.at(theta)
+        values_dot, coefficients_dot = self._chain.dot(theta, directions)
+        marched, marched_dot = self.march.tangent(point.coefficients, coefficients_dot)
+        field = self._field(point.values, marched)
         if self._all_marched:
             return field, marched_dot
-        field_dot = np.zeros((q, *field.shape))
+        field_dot = np.zeros((len(directions), *field.shape))
         field_dot[:, :, self.marched] = marched_dot
         self.assembly.set_pinned(values_dot, field_dot, self._nodes)
         return field, field_dot
 
     def _field(self, values: Values, readings: Array) -> Array:
         """The field (steps + 1, Q): marched nodes and pinned ones."""
-        readings = readings + self.assembly.reference
+        readings += self.assembly.reference
         if self._all_marched:
             return readings
         dtype = np.result_type(readings, *values.values())

@@ -10,7 +10,7 @@ To add a loss: a function of (r, threshold), and a line in `LOSSES`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,13 @@ from solver.kernels import Array
 HUBER = 1.345  # in units of sigma: 95 % as good as least squares where the noise is Gaussian
 
 
-@dataclass(frozen=True, eq=False)
-class Shaped:
-    """Residuals as they count: s, ds/dr, psi = rho'/2 and psi', each (M,)."""
+class Shaped(NamedTuple):
+    """Residuals as they count: s, ds/dr, psi = rho'/2 and psi', each (M,); slopes may be alike."""
 
     s: Array
-    slope: Array
+    slope: Array | float
     psi: Array
-    psi_slope: Array
+    psi_slope: Array | float
 
 
 Loss = Callable[[Array, float], Shaped]
@@ -34,8 +33,7 @@ Loss = Callable[[Array, float], Shaped]
 
 def squared(r: Array, threshold: float) -> Shaped:
     """``rho = r^2``."""
-    ones = np.ones(r.shape)
-    return Shaped(r, ones, r, ones)
+    return Shaped(r, 1.0, r, 1.0)
 
 
 def huber(r: Array, threshold: float) -> Shaped:

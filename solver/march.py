@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
-import numpy as np
-
 from solver import kernels
-from solver.checkpoints import MEMORY, Action, Advance, Restore, Sweep
+from solver.checkpoints import MEMORY
 from solver.kernels import Array
 from solver.layout import Layout, alone_or_in_pieces
 from solver.steps import Steps
@@ -48,8 +47,11 @@ class LinearMarch:
         self.steps = steps
         self.pulse = pulse
         self.probes, self._memory, self._layout = probes, memory, layout
+        self._shape = steps.count + 1, probes.size  # of the readings
+        self._readings = prod(self._shape)
         self._work: Workspace | None = None
-        self._made_for: tuple[int, int, Any] | None = None
+        self._made_for: tuple[Any, ...] = ()
+        self._cut: dict[tuple[int, ...], list[tuple[int, int]]] = {}
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
@@ -57,16 +59,20 @@ class LinearMarch:
         With `keep`, what `adjoint` needs is kept until the next call.
         """
         work = self._workspace(coefficients)
+        plan, states = work.plan, work.states
         if keep:
-            work.reserve(work.plan.length * self.steps.stages, work.plan.snapshots)
-        work.fill(coefficients, self.steps)
-        readings = self._first_reading(work, coefficients)
+            states.reserve(plan.length * self.steps.stages, plan.snapshots)
+        work.fill(coefficients, self.steps, both=keep)
+        readings = work.layout.blank(self._readings)
+
+        def advance(first: int, last: int, kept: bool) -> None:
+            self._advance(work, first, last, kept, readings)
+
         if keep:
-            for action in work.plan.forward:
-                self._act(work, action, readings)
+            states.follow(plan.forward, plan, advance)
         else:
-            self._advance(work, 0, self.steps.count, False, readings)
-        return work.layout.numbers_of(readings, (self.steps.count + 1, self.probes.size))
+            advance(0, self.steps.count, False)
+        return work.layout.numbers_of(readings, self._shape)
 
     def adjoint(
         self,
@@ -83,25 +89,22 @@ class LinearMarch:
         """
         work, steps = self._work, self.steps
         assert work is not None, "forward comes before adjoint"
-        layout, loads = work.layout, work.loads
-        f_T = work.factors_transposed(steps)
-        K_bar, lam = layout.zeros(3), layout.zeros(1)
-        G_bar = layout.zeros(loads if profiles else 0)
-        h_bar = layout.numbers(np.zeros_like(coefficients.histories))
-        h_bar = h_bar if histories else h_bar[:0]
+        layout, loads = work.layout, work.loads if profiles else 0
+        K_bar, lam, G_bar = work.no_bars(loads)
+        h_bar = layout.blank(work.histories.shape[0] if histories else 0)
+        h_bar.fill(0.0)
         readings_bar = layout.numbers(readings_bar)
-        ignored = np.empty_like(readings_bar)
-        for action in work.plan.backward:
-            if not isinstance(action, Sweep):
-                self._act(work, action, ignored)
-                continue
-            first, last = work.plan.blocks[action.block]
+
+        def advance(first: int, last: int, kept: bool) -> None:
+            self._advance(work, first, last, kept, layout.blank(self._readings))
+
+        def sweep(first: int, last: int) -> None:
             for a, b in reversed(self._slices(work, first, last)):
                 self.pulse()
                 phase = steps.phase(a)
                 kernels.adjoint(
                     work.K_T,
-                    *f_T[phase],
+                    *work.factors_T[phase],
                     steps.A[phase],
                     steps.dt,
                     work.G,
@@ -109,7 +112,7 @@ class LinearMarch:
                     a,
                     b,
                     first,
-                    work.states,
+                    work.states.values,
                     work.probes,
                     readings_bar,
                     lam,
@@ -117,25 +120,27 @@ class LinearMarch:
                     G_bar,
                     h_bar,
                 )
-        kernels.add_readings(lam, work.probes, readings_bar)
-        bands_bar = layout.unpack(K_bar, 3)
-        bands_bar[..., 0, 0] = bands_bar[..., 2, -1] = 0.0  # no node stands there
+
+        work.states.follow(work.plan.backward, work.plan, advance, sweep)
+        bars = work.bars(loads)
+        bars[..., 0, 0] = bars[..., 2, -1] = 0.0  # no node stands there
+        shape = coefficients.histories.shape[-3:] if histories else (0, steps.stages, work.loads)
         return Coefficients(
-            bands=bands_bar,
-            profiles=layout.unpack(G_bar, loads if profiles else 0),
-            histories=layout.numbers_of(h_bar, (-1, *coefficients.histories.shape[-2:])),
-            initial=layout.unpack(lam, 1)[..., 0, :],
+            bands=bars[..., :3, :],
+            profiles=bars[..., 4:, :],
+            histories=layout.numbers_of(h_bar, shape),
+            initial=bars[..., 3, :],
         )
 
     def stage_values(self) -> Array:
         """The stage values (steps stages, N) of the block that is kept, after a forward march."""
         assert self._work is not None, "forward comes first"
-        return self._work.stage_values()
+        return self._work.states.in_order()
 
     @property
     def held(self) -> int:
         """Bytes of states that are held."""
-        return 0 if self._work is None else self._work.held
+        return 0 if self._work is None else self._work.states.held
 
     def tangent(self, coefficients: Coefficients, direction: Coefficients) -> tuple[Array, Array]:
         """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q) in q directions."""
@@ -143,13 +148,11 @@ class LinearMarch:
         work = self._workspace(coefficients)
         layout, q = work.layout, d.initial.shape[-2]
         slices = self._slices(work, 0, count, 1 + q, TANGENTS)
-        work.reserve(max(b - a for a, b in slices) * self.steps.stages)
+        work.states.reserve(max(b - a for a, b in slices) * self.steps.stages)
         work.fill(coefficients, self.steps)
-        readings = self._first_reading(work, coefficients)
-        K_dot, G_dot, u_dot = (layout.pack(v) for v in (d.bands, d.profiles, d.initial))
-        histories_dot = layout.numbers(d.histories)
-        shape = (count + 1, self.probes.size)
-        readings_dot = np.tile(np.empty_like(readings), (q, *(1,) * (readings.ndim - 1)))
+        readings = layout.blank(self._readings)
+        K_dot, G_dot, histories_dot, u_dot = work.directions(d)
+        readings_dot = layout.blank(q * self._readings)
         for a, b in slices:
             self._advance(work, a, b, True, readings)
             phase = self.steps.phase(a)
@@ -165,29 +168,17 @@ class LinearMarch:
                 K_dot,
                 G_dot,
                 histories_dot,
-                work.states,
+                work.states.values,
                 u_dot,
                 work.probes,
                 readings_dot,
             )
-        out_dot = layout.numbers_of(readings_dot, (q, *shape))
-        out_dot[..., 0, :] = d.initial[..., self.probes]
-        return layout.numbers_of(readings, shape), out_dot
-
-    def _act(self, work: Workspace, action: Action, readings: Array) -> None:
-        """One step of the plan, but for the sweeps."""
-        if isinstance(action, Restore):
-            work.restore(action.slot)
-        elif isinstance(action, Advance):
-            if action.slot is not None:
-                work.save(action.slot)
-            blocks = work.plan.blocks
-            first, last = blocks[action.first][0], blocks[action.last - 1][1]
-            self._advance(work, first, last, action.keep, readings)
+        y_dot = layout.numbers_of(readings_dot, (q, *self._shape))
+        return layout.numbers_of(readings, self._shape), y_dot
 
     def _advance(self, work: Workspace, first: int, last: int, keep: bool, readings: Array) -> None:
         """March from where u stands; the stage values of steps first..last are kept, or not."""
-        work.rewind()
+        work.states.rewind()
         for a, b in self._slices(work, first, last):
             self.pulse()
             phase = self.steps.phase(a)
@@ -201,37 +192,27 @@ class LinearMarch:
                 a,
                 b,
                 first,
-                work.states,
+                work.states.values,
                 keep,
                 work.probes,
                 readings,
             )
-        work.now = (last - first if keep else 1) * self.steps.stages
+        work.states.now = (last - first if keep else 1) * self.steps.stages
 
     def _slices(
         self, work: Workspace, first: int, last: int, vectors: int = 1, memory: int = sys.maxsize
     ) -> list[tuple[int, int]]:
-        rows = work.layout.nodes * vectors
-        return self.steps.slices(first, last, rows, SECONDS_PER_NODE, memory)
-
-    def _first_reading(self, work: Workspace, c: Coefficients) -> Array:
-        """Room for the readings, the first of which are u at t = 0."""
-        return work.layout.numbers(
-            np.concatenate(
-                [
-                    c.initial[..., None, self.probes],
-                    np.empty((*c.initial.shape[:-1], self.steps.count, self.probes.size)),
-                ],
-                axis=-2,
-            )
-        )
+        key = first, last, work.layout.nodes * vectors, memory
+        if key not in self._cut:
+            self._cut[key] = self.steps.slices(*key[:3], SECONDS_PER_NODE, memory)
+        return self._cut[key]
 
     def _workspace(self, coefficients: Coefficients) -> Workspace:
         """Where coefficients of this dtype and size are marched."""
-        nodes, loads = coefficients.initial.shape[-1], coefficients.profiles.shape[-2]
-        made_for, work = (nodes, loads, coefficients.dtype), self._work
+        c, work = coefficients, self._work
+        made_for = c.dtype, c.initial.shape[-1], c.profiles.shape[-2]
         if work is None or self._made_for != made_for:
-            layout = self._layout(nodes, coefficients.dtype)
+            dtype, nodes, loads = self._made_for = made_for
+            layout = self._layout(nodes, dtype)
             self._work = work = Workspace(layout, loads, self.steps, self.probes, self._memory)
-            self._made_for = made_for
         return work

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from solver import kernels
 from solver.checkpoints import MEMORY
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment
@@ -61,7 +62,8 @@ class Model:
     """The readings of one experiment at parameter vectors theta (p,), and their derivatives.
 
     Every evaluation raises TrialError where the model has no finite answer; `place` is where the
-    experiment stands in its study. Holds buffers: one object serves one thread at a time.
+    experiment stands in its study. A model that is asked for one theta only is made `once`: nothing
+    is prepared for others. Holds buffers: one object serves one thread at a time.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Model:
         experiment: Experiment,
         parameters: Parameters,
         *,
+        once: bool = False,
         observation: Observation | None = None,
         place: Place = (),
         pulse: Pulse = no_pulse,
@@ -77,10 +80,15 @@ class Model:
         self.experiment = experiment
         self.place = place
         self.observation = observation or observe(experiment)
-        kind = NewtonBar if changes_with_temperature(experiment) else LinearBar
-        self.bar: Field = kind(
-            experiment, parameters, self.observation.nodes, memory=memory, pulse=pulse
-        )
+        self.bar: Field
+        nodes = self.observation.nodes
+        if changes_with_temperature(experiment):
+            self.bar = NewtonBar(experiment, parameters, nodes, memory=memory, pulse=pulse)
+        else:
+            self.bar = LinearBar(
+                experiment, parameters, nodes, once=once, memory=memory, pulse=pulse
+            )
+        self._feels_all = bool(self.bar.felt.size and self.bar.felt.all())
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,)."""
@@ -104,7 +112,9 @@ class Model:
 
         `DIRECTIONS` of them march together; those that this experiment does not feel do not march.
         """
-        y_dot = np.zeros((self.observation.matrix.shape[0], directions.shape[0]))
+        if self._feels_all and directions.shape[0] <= DIRECTIONS:
+            return self._push_forward(theta, directions)
+        y_dot = np.zeros((self.observation.count, directions.shape[0]))
         felt = np.flatnonzero(directions[:, self.bar.felt].any(axis=1))
         if felt.size == 0:
             return self.predict(theta), y_dot
@@ -115,14 +125,14 @@ class Model:
 
     def finite(self, array: Array) -> Array:
         """The array, or TrialError where an entry is not a finite number."""
-        if not np.isfinite(array).all():
+        if not kernels.is_finite(array.reshape(-1)):
             detail = "computed temperatures, their misfit or a derivative are not finite numbers"
             raise TrialError(self.place, "not_finite", detail)
         return array
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         field, field_dot = self._placed(lambda: self.bar.push_forward(theta, directions))
-        y, y_dot = self.observation.apply(field), self.observation.apply(field_dot)
+        y, y_dot = self.observation.apply(field), self.observation.apply_each(field_dot)
         return self.finite(y), self.finite(y_dot)
 
     def _placed(self, run: Callable[[], Result]) -> Result:

@@ -10,6 +10,9 @@ so J is a sum of squares of one stacked residual R(theta) = (s, p), whatever the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -51,11 +54,13 @@ class Objective:
         self.study = study
         self.pulse = pulse
         self.parameters = Parameters.of(study)
+        self._unit = np.eye(self.parameters.size)
+        self._unit.setflags(write=False)
         self.models = tuple(
             Model(e, self.parameters, place=study.place(i), pulse=pulse, memory=memory)
             for i, e in enumerate(study.experiments)
         )
-        ends = np.cumsum([0, *(model.observation.matrix.shape[0] for model in self.models)])
+        ends = np.cumsum([0, *(model.observation.count for model in self.models)])
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         parts = [_data(experiment) for experiment in study.experiments]
         self.data = np.concatenate([d for d, _ in parts])
@@ -67,15 +72,22 @@ class Objective:
         self.curves: dict[str, Any] = {name: s.curve for name, s in samples.items()}
         self.variables = {name: s.of for name, s in samples.items()}
         self.knots = {name: knots_of(curve) for name, curve in self.curves.items()}
-        self.smooth({})
+        self._remembered: dict[Any, Any] | None = None
+        self._hold({})
 
     def smooth(self, weights: dict[str, float]) -> None:
         """Hold the unknown curves smooth from now on, by these weights."""
+        if weights != self.smoothing_weights:
+            self._hold(weights)
+
+    def _hold(self, weights: dict[str, float]) -> None:
         self.smoothing_weights = weights
         self.smoothing = smoothing_of(self.curves, weights, self.study, self.parameters)
         self._penalties: tuple[Penalty, ...] = tuple(
             penalty for penalty in (self.prior, self.smoothing) if penalty.rows
         )
+        if self._remembered is not None:
+            self._remembered.clear()
 
     @property
     def sensor_rows(self) -> list[slice]:
@@ -90,7 +102,7 @@ class Objective:
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,); a complex theta passes through the same code (complex step)."""
-        return np.concatenate([model.predict(theta) for model in self.models])
+        return _stacked([model.predict(theta) for model in self.models])
 
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
@@ -120,27 +132,32 @@ class Objective:
 
     def value(self, theta: Array) -> float:
         """J."""
-        return self._sum_of_squares(self.residuals(theta))
+        return _sum_of_squares(self.residuals(theta))
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """J and dJ/dtheta (p,), by one forward and one adjoint march of every experiment.
 
         A complex theta (complex step) gives the real part of J, and the complex gradient.
         """
-        gradient, squares = np.zeros(theta.size, theta.dtype), [np.zeros(0)]
+        found: tuple[float, Array] = self._once(self._value_and_gradient, theta)
+        return found
+
+    def _value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        gradient, residuals = np.zeros(theta.size, theta.dtype), []
         for model, rows in zip(self.models, self._rows, strict=True):
             y, trace = model.forward(theta)
-            r = (y - self.data[rows]) * self.weights[rows]
-            shaped = self._loss(r, self._threshold)
-            self._sum_of_squares(shaped.s)
-            bar = 2.0 * shaped.s * shaped.slope * self.weights[rows]
-            gradient += model.pull_back(trace, bar)
-            squares.append(shaped.s)
+            weights = self.weights[rows]
+            shaped = self._loss((y - self.data[rows]) * weights, self._threshold)
+            J = _sum_of_squares(shaped.s)  # or there is no answer
+            residuals.append(shaped.s)
+            gradient += model.pull_back(trace, shaped.s * shaped.slope * weights)
         for penalty in self._penalties:
             p = penalty.residuals(theta)
-            gradient += 2.0 * penalty.pull(theta, p)
-            squares.append(p)
-        return self._sum_of_squares(np.concatenate(squares)), gradient
+            gradient += penalty.pull(theta, p)
+            residuals.append(p)
+        if len(residuals) > 1:
+            J = _sum_of_squares(np.concatenate(residuals))
+        return J, 2.0 * gradient
 
     def hessian_vector(self, theta: Array, v: Array) -> Array:
         """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
@@ -164,44 +181,61 @@ class Objective:
     def terms(self, theta: Array, y: Array) -> dict[str, float]:
         """What J is made of, y being the readings at theta."""
         return {
-            "data": self._sum_of_squares(self.shaped(y).s),
-            "prior": self._sum_of_squares(self.prior.residuals(theta)),
-            "smoothing": self._sum_of_squares(self.smoothing.residuals(theta)),
+            "data": _sum_of_squares(self.shaped(y).s),
+            "prior": _sum_of_squares(self.prior.residuals(theta)),
+            "smoothing": _sum_of_squares(self.smoothing.residuals(theta)),
         }
 
     def residuals(self, theta: Array) -> Array:
         """The stacked residual R (M + penalties,); J is the sum of its squares."""
         s = self.shaped(self.predict(theta)).s
-        if not self._penalties:
-            return s
-        return np.concatenate([s, *(p.residuals(theta) for p in self._penalties)])
+        return _stacked([s, *(p.residuals(theta) for p in self._penalties)])
 
     def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """R and dR/dtheta (M + penalties, p), by tangent marches."""
         y, y_dot = self.linearise(theta)
         shaped = self.shaped(y)
-        self._sum_of_squares(shaped.s)  # or there is no answer
+        _sum_of_squares(shaped.s)  # or there is no answer
         jacobian = y_dot * (shaped.slope * self.weights)[:, None]
         return self.with_penalties(theta, shaped.s, jacobian)
 
     def linearise(self, theta: Array) -> tuple[Array, Array]:
         """The readings y (M,) and dy/dtheta (M, p), by tangent marches."""
-        return self._push_forward(theta, np.eye(theta.size))
+        found: tuple[Array, Array] = self._once(self._linearise, theta)
+        return found
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Here `linearise` and `value_and_gradient` are evaluated once at every theta."""
+        self._remembered = {}
+        try:
+            yield
+        finally:
+            self._remembered = None
+
+    def _once(self, evaluate: Callable[[Array], Any], theta: Array) -> Any:
+        if self._remembered is None:
+            return evaluate(theta)
+        key = evaluate.__name__, theta.dtype, theta.tobytes()
+        if key not in self._remembered:
+            self._remembered[key] = evaluate(theta)
+        return self._remembered[key]
+
+    def _linearise(self, theta: Array) -> tuple[Array, Array]:
+        return self._push_forward(theta, self._unit)
 
     def with_penalties(self, theta: Array, s: Array, jacobian: Array) -> tuple[Array, Array]:
         """The penalties' rows below those of the readings."""
-        if not self._penalties:
-            return s, jacobian
         residuals = [p.residuals(theta) for p in self._penalties]
         rows = [p.jacobian(theta).toarray() for p in self._penalties]
-        return np.concatenate([s, *residuals]), np.vstack([jacobian, *rows])
+        return _stacked([s, *residuals]), _stacked([jacobian, *rows])
 
     def push(self, theta: Array, direction: Array) -> Array:
         """dR/dtheta times `direction` (p,)."""
         y, y_dot = self._push_forward(theta, direction[None, :])
         s_dot = self.shaped(y).slope * self.weights * y_dot[:, 0]
         rows = [p.jacobian(theta) @ direction for p in self._penalties]
-        return np.concatenate([s_dot, *rows])
+        return _stacked([s_dot, *rows])
 
     def pull(self, theta: Array, residuals_bar: Array) -> Array:
         """(dR/dtheta)^T times `residuals_bar` (M + penalties,)."""
@@ -218,14 +252,19 @@ class Objective:
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         parts = [model.push_forward(theta, directions) for model in self.models]
-        return np.concatenate([y for y, _ in parts]), np.vstack([y_dot for _, y_dot in parts])
+        return _stacked([y for y, _ in parts]), _stacked([y_dot for _, y_dot in parts])
 
-    def _sum_of_squares(self, r: Any) -> float:
-        with np.errstate(over="ignore"):
-            J = float((r @ r).real)
-        if not np.isfinite(J):
-            raise TrialError((), "not_finite", "the misfit is not a finite number")
-        return J
+
+def _stacked(parts: list[Array]) -> Array:
+    """One below the other."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _sum_of_squares(r: Array) -> float:
+    J = float(np.dot(r, r).real)
+    if not math.isfinite(J):
+        raise TrialError((), "not_finite", "the misfit is not a finite number")
+    return J
 
 
 def _data(experiment: Experiment) -> tuple[Array, Array]:

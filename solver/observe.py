@@ -9,41 +9,61 @@ of the field is ``H^T y_bar``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_array
 
+from solver import kernels
 from solver.experiment import Experiment, Sensor
 from solver.grid import ON_STEP, Grid
 from solver.interpolation import locate
 from solver.kernels import Array
+from solver.layout import plain
+
+RIGHT, LATE = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])  # corners, of a cell and a step
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
     """Which nodes are read, and how readings are made of them.
 
-    nodes (Q,): distinct node numbers, ascending. matrix (readings, (steps + 1) Q): weights on the
-    field at these nodes, step by step. slices: the readings of each sensor.
+    nodes (Q,): distinct node numbers, ascending. Row i of H stands in ends[i]..ends[i + 1] of
+    columns and weights; columns count the field (steps + 1, Q), step by step, of `size` numbers in
+    all. slices: the readings of each sensor.
     """
 
     nodes: Array
-    matrix: csr_array
+    ends: Array
+    columns: Array
+    weights: Array
+    size: int
     slices: tuple[slice, ...]
 
     def apply(self, field: Array) -> Array:
-        """Readings (M,) of a field (steps + 1, Q), or (M, q) of q of them (q, steps + 1, Q)."""
-        return self.matrix @ field.reshape(*field.shape[:-2], -1).T
+        """Readings (M,) of a field (steps + 1, Q)."""
+        y = np.empty((self.count, 1), field.dtype)
+        kernels.multiply(self.ends, self.columns, self.weights, field.reshape(1, -1), y)
+        return y.reshape(-1)
+
+    def apply_each(self, fields: Array) -> Array:
+        """Readings (M, q) of q fields (q, steps + 1, Q)."""
+        y = np.empty((self.count, len(fields)), fields.dtype)
+        kernels.multiply(self.ends, self.columns, self.weights, fields.reshape(len(fields), -1), y)
+        return y
 
     def transpose(self, readings_bar: Array) -> Array:
         """The cotangent (steps + 1, Q) of the field."""
-        return (self._transposed @ readings_bar).reshape(-1, self.nodes.size)
+        bar, field_bar = (
+            plain(readings_bar, readings_bar.dtype),
+            np.zeros(self.size, readings_bar.dtype),
+        )
+        kernels.add_transposed(self.ends, self.columns, self.weights, bar, field_bar)
+        return field_bar.reshape(-1, self.nodes.size)
 
-    @cached_property
-    def _transposed(self) -> csr_array:
-        return csr_array(self.matrix.T)
+    @property
+    def count(self) -> int:
+        """The number M of readings."""
+        return self.ends.size - 1
 
 
 def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
@@ -59,20 +79,21 @@ def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
 
 def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> Observation:
     """The observation of the points (x, t)."""
-    node, node_weight = _between(grid.x, x)
-    step, step_weight = _between(grid.t, t)
-    corners = [
-        (node + right, step + late, _share(node_weight, right) * _share(step_weight, late))
-        for right in (0, 1)
-        for late in (0, 1)
-    ]
-    i, k, w = (np.stack(part, axis=1) for part in zip(*corners, strict=True))  # (M, 4)
+    node, in_cell = _between(grid.x, x)
+    step, in_step = _between(grid.t, t)
+    i, k = node[:, None] + RIGHT, step[:, None] + LATE  # (M, 4), the corners
+    w = np.where(RIGHT, in_cell[:, None], 1.0 - in_cell[:, None])
+    w *= np.where(LATE, in_step[:, None], 1.0 - in_step[:, None])
     used = w != 0
-    nodes = np.unique(i[used]).astype(np.int64)
-    columns = k[used] * nodes.size + np.searchsorted(nodes, i[used])
-    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
-    shape = (x.size, (grid.steps + 1) * nodes.size)
-    return Observation(nodes, csr_array((w[used], columns, ends), shape=shape), slices)
+    nodes, place = np.unique(i[used], return_inverse=True)
+    return Observation(
+        nodes=nodes.astype(np.int64),
+        ends=np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int64),
+        columns=(k[used] * nodes.size + place).astype(np.int64),
+        weights=w[used],
+        size=(grid.steps + 1) * nodes.size,
+        slices=slices,
+    )
 
 
 def reading_times(sensor: Sensor, grid: Grid) -> Array:
@@ -92,7 +113,3 @@ def _between(points: Array, s: Array) -> tuple[Array, Array]:
     below, into = locate(points, s)
     into = np.where(into <= ON_STEP, 0.0, np.where(into >= 1.0 - ON_STEP, 1.0, into))
     return below, into
-
-
-def _share(weight: Array, upper: int) -> Array:
-    return weight if upper else 1.0 - weight

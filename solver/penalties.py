@@ -128,6 +128,8 @@ class Penalties:
 
 def prior_of(study: Study, parameters: Parameters) -> Penalty:
     """The Gaussian priors of `fit.prior`."""
+    if not study.fit.prior:
+        return Penalties((), parameters.size)
     B = np.zeros((0, parameters.size))
     t = np.zeros(0)
     for name, prior in study.fit.prior.items():

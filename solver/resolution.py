@@ -148,7 +148,8 @@ def _error(
 
     def readings(cells: int, steps: int) -> Array:
         on = on_grid(experiment, cells, steps)
-        return Model(on, parameters, observation=look(on), pulse=pulse).predict(theta)
+        model = Model(on, parameters, once=True, observation=look(on), pulse=pulse)
+        return model.predict(theta)
 
     y = readings(cells, steps) if y is None else y
     gain = 2.0**experiment.grid.tableau.order
@@ -177,7 +178,7 @@ def _noise(
     if read and read[0].sigma is not None:
         return np.concatenate([_sigma(s) for s in read])
     look = _look(experiment)
-    y = Model(experiment, parameters, observation=look).predict(theta)
+    y = Model(experiment, parameters, once=True, observation=look).predict(theta)
     data = [s.temperatures[s.present] for s in read if s.temperatures is not None]
     span = float(np.ptp(np.concatenate(data))) if read else float(np.ptp(y))
     span = span or float(np.max(np.abs(y), initial=0.0)) or 1.0

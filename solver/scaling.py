@@ -68,6 +68,7 @@ class Scaling:
     def __init__(self, objective: Objective) -> None:
         p = objective.parameters
         self.logarithmic = p.logarithmic
+        self._any_logarithmic = bool(p.logarithmic.any())
         self._size = p.magnitudes
         self._bounds = p.lower, p.upper
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
@@ -81,15 +82,18 @@ class Scaling:
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
         theta = z * self._size
-        with np.errstate(over="ignore"):
-            theta[self.logarithmic] = np.exp(z[self.logarithmic])
+        if self._any_logarithmic:
+            with np.errstate(over="ignore"):
+                theta[self.logarithmic] = np.exp(z[self.logarithmic])
         # A bound met in z is met in theta, to the last bit.
         theta = np.where(z <= self.lower, self._bounds[0], theta)
         return np.where(z >= self.upper, self._bounds[1], theta)
 
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
-        return np.where(self.logarithmic, theta, self._size)
+        return (
+            np.where(self.logarithmic, theta, self._size) if self._any_logarithmic else self._size
+        )
 
 
 def gained_lately(history: Sequence[Iteration]) -> float:

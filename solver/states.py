@@ -9,6 +9,10 @@ from solver.kernels import Array
 from solver.layout import Layout
 
 
+def _nowhere(first: int, last: int) -> None:
+    """The sweep of a way there."""
+
+
 class States:
     """`values` holds u at the start of a block and the stage values behind it, in a layout's rows.
 
@@ -44,7 +48,7 @@ class States:
         actions: Iterable[Action],
         plan: Plan,
         advance: Callable[[int, int, bool], None],
-        sweep: Callable[[int, int], None],
+        sweep: Callable[[int, int], None] = _nowhere,
     ) -> None:
         """Carry out a part of a plan: march steps first..last forward, sweep back over others."""
         for action in actions:

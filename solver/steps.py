@@ -56,7 +56,7 @@ class Steps:
         change = min(max(first, self._start), last)
         return [*_ranges(first, change, length), *_ranges(change, last, length)]
 
-    @property
+    @cached_property
     def _start(self) -> int:
         return min(self.tableau.start_steps, self.count)
 

@@ -9,15 +9,18 @@ the curve itself gives; tangent and transpose are products with it,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from solver import kernels
 from solver.curves import Slot, resolve, slots
 from solver.errors import Place, TrialError
 from solver.kernels import Array
+from solver.layout import plain
 from solver.parameters import Parameters
 from solver.pieces import Layout
 from solver.sampling import (
@@ -27,7 +30,6 @@ from solver.sampling import (
     AtPoints,
     OverTemperatures,
     Sample,
-    Sampling,
 )
 
 Values = Mapping[Place, Array]  # the values of every curve, by its place
@@ -53,11 +55,22 @@ class _Open:
         }
         return resolve(self.sample.curve, values)
 
-    def columns(self, theta: Array) -> Iterator[tuple[slice, Any]]:
+    @cached_property
+    def affine(self) -> bool:
+        """Whether the curve is affine in its unknowns."""
+        return getattr(self.sample.curve, "affine", False)
+
+    def columns(self, theta: Array) -> list[tuple[slice, Any]]:
         """For every unknown: its components of theta, and d curve / d them."""
+        return self._columns_once if self.affine else self._columns(theta)
+
+    @cached_property
+    def _columns_once(self) -> list[tuple[slice, Any]]:
+        return self._columns(np.zeros(max(where.stop for _, where in self.slots)))
+
+    def _columns(self, theta: Array) -> list[tuple[slice, Any]]:
         partials = self.sample.sampling.partials(self.at(theta))
-        for slot, where in self.slots:
-            yield where, column(partials[slot.field], slot)
+        return [(where, column(partials[slot.field], slot)) for slot, where in self.slots]
 
 
 class CurveValues:
@@ -84,6 +97,16 @@ class CurveValues:
                 if sample.place in self.layouts:  # where it may be asked farther than was validated
                     self._require_finite(sample.place, self.known[sample.place])
 
+    @property
+    def open_samples(self) -> list[Sample]:
+        """The curves in which unknowns stand."""
+        return [part.sample for part in self._open.values()]
+
+    @property
+    def affine(self) -> bool:
+        """Whether all of them are affine in their unknowns."""
+        return all(part.affine for part in self._open.values())
+
     def unknown(self, place: Place | None) -> bool:
         """Whether an unknown stands in the curve at `place`."""
         return place in self._open
@@ -98,18 +121,23 @@ class CurveValues:
 
     def at(self, theta: Array) -> dict[Place, Array]:
         """Every curve on its grid points; raises TrialError where a law is not positive."""
+        values = self.unchecked(theta)
+        for place, part in self._open.items():
+            self._require_finite(place, values[place])
+            if place in POSITIVE and place not in self.layouts:
+                _require_positive(place, part, theta, values[place])
+        return values
+
+    def unchecked(self, theta: Array) -> dict[Place, Array]:
+        """The same, whatever comes of it."""
         values = dict(self.known)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for place, part in self._open.items():
-                curve, sampling = part.at(theta), part.sample.sampling
-                values[place] = sampling.value(curve)
-                self._require_finite(place, values[place])
-                if place in POSITIVE and place not in self.layouts:
-                    _require_positive(place, curve, sampling, values[place])
+                values[place] = part.sample.sampling.value(part.at(theta))
         return values
 
     def _require_finite(self, place: Place, values: Array) -> None:
-        if np.isfinite(values).all():
+        if kernels.is_finite(plain(values, values.dtype)):
             return
         layout, where = self.layouts.get(place), ""
         if layout is not None:
@@ -173,15 +201,17 @@ def _product(matrix: Any, directions: Array) -> Any:
     return (matrix @ directions.T).T
 
 
-def _require_positive(place: Place, curve: Any, sampling: Sampling, sampled: Array) -> None:
+def _require_positive(place: Place, part: _Open, theta: Array, sampled: Array) -> None:
     """A property of matter is positive at every node, and so is what is made of it."""
-    x = sampling.points
+    x = part.sample.sampling.points
     _require_positive_at(place, x, sampled)
-    if not isinstance(sampling, AtPoints):
-        _require_positive_at(place, x, np.asarray(curve.value(x)))
+    if not isinstance(part.sample.sampling, AtPoints):
+        _require_positive_at(place, x, np.asarray(part.at(theta).value(x)))
 
 
 def _require_positive_at(place: Place, x: Array, values: Array) -> None:
+    if kernels.is_positive(plain(values, values.dtype)):
+        return
     k = int(np.argmin(values.real))
     if not values.real[k] > 0.0:
         name, unit = POSITIVE[place]

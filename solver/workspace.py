@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,14 +10,16 @@ from solver import kernels
 from solver.checkpoints import plan
 from solver.kernels import PARTS, Array
 from solver.layout import Layout
+from solver.states import States
 from solver.steps import Steps
+
+REAL, COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 
 Factors = tuple[tuple[Array, Array | None], ...]  # per phase: all stages' factors, and the joints
 
 
-@dataclass(frozen=True, eq=False)
-class Coefficients:
-    """The semi-discrete bar ``u' = K u + profiles^T histories``, as arrays.
+class Coefficients(NamedTuple):
+    """The semi-discrete bar ``u' = K u + profiles^T histories``, as arrays that stay as they are.
 
     bands (3, N): K. profiles (P, N) and histories (steps, stages, P): what drives it.
     initial (N,): u at t = 0. A set of q directions carries the same arrays with an axis q in front;
@@ -33,15 +34,14 @@ class Coefficients:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The common dtype: complex128 when any array is complex."""
-        return np.result_type(self.bands, self.profiles, self.histories, self.initial, np.float64)
+        bands, profiles, histories, initial = self
+        if bands.dtype is profiles.dtype is histories.dtype is initial.dtype is REAL:
+            return REAL
+        return np.result_type(*self, REAL)
 
 
 class Workspace:
-    """The arrays of one march in the rows of a layout.
-
-    states: u at the start of a block, and the stage values behind it; `now` is where u stands among
-    them, in vectors.
-    """
+    """The arrays of one march in the rows of a layout."""
 
     def __init__(
         self, layout: Layout, loads: int, steps: Steps, probes: Array, memory: int
@@ -50,76 +50,69 @@ class Workspace:
         self.plan = plan(steps.count, steps.stages, layout.bytes, memory)
         self.probes = layout.probes(probes)
         self.K, self.G = layout.room(3), layout.room(loads + steps.stages - 1)
-        self.K_T = layout.room(3)
+        self.K_T, self._bars = layout.room(0), layout.room(0)  # until there is a way back
         self.factors = self._room_for_factors(steps)
-        self._transposed = self._room_for_factors(steps)
-        self.states, self._snapshots = layout.room(1 + steps.stages), layout.room(0)
-        self.now = 0
+        self.factors_T = self.factors
+        self.states = States(layout, steps.stages)
+        self._taken: Coefficients | None = None
+        self._moved: Coefficients | None = None
+        self._u_dot = layout.room(0)
 
-    def fill(self, c: Coefficients, steps: Steps) -> None:
-        """Take these coefficients, and u at t = 0."""
-        layout = self.layout
-        layout.pack(c.bands, self.K)
-        layout.pack(c.profiles, self.G)
-        self.histories = layout.numbers(c.histories)
-        for (f, joint), A in zip(self.factors, steps.A, strict=True):
-            for stage, a in enumerate(A.diagonal()):
-                kernels.factor(self.K, layout.rows, steps.dt * a, None, f, joint, stage)
-        layout.pack(c.initial, self.states)
-        self.now = 0
+    def fill(self, c: Coefficients, steps: Steps, *, both: bool = False) -> None:
+        """Take these coefficients, u at t = 0 and the factors; with `both`, of K^T too.
 
-    def factors_transposed(self, steps: Steps) -> Factors:
-        """Those of the transposed matrix, which is made too."""
+        What was taken last time stands there still.
+        """
+        layout, last = self.layout, self._taken
+        if both and not self.K_T.size:
+            self.K_T, self._bars = layout.room(3), layout.room(4 + self.loads)
+            self.factors_T = self._room_for_factors(steps)
+        if last is None or c.profiles is not last.profiles:
+            layout.pack(c.profiles, self.G)
+        if last is None or c.histories is not last.histories:
+            self.histories = layout.numbers(c.histories)
+        bands, initial = layout.vectors(c.bands), layout.vectors(c.initial)
+        for phase, A in enumerate(steps.A):
+            kernels.prepare(
+                bands,
+                initial,
+                layout.rows,
+                A,
+                steps.dt,
+                self.K,
+                *self.factors[phase],
+                self.states.values,
+                both,
+                self.K_T,
+                *self.factors_T[phase],
+            )
+        self.states.now = 0
+        self._taken = c
+
+    def directions(self, d: Coefficients) -> tuple[Array, Array, Array, Array]:
+        """Directions of the matrix, of the profiles, of the histories and of u at t = 0."""
+        layout, last = self.layout, self._moved
+        if last is None or any(a is not b for a, b in zip(d[:3], last[:3], strict=True)):
+            self._dots = layout.pack(d.bands), layout.pack(d.profiles), layout.numbers(d.histories)
+            self._moved = d
+        q = d.initial.shape[-2]
+        if self._u_dot.shape[0] != q * layout.rows:
+            self._u_dot = layout.room(q)
+        return *self._dots, layout.pack(d.initial, self._u_dot)
+
+    def no_bars(self, loads: int) -> tuple[Array, Array, Array]:
+        """Zeros to add the cotangents of the matrix, of u and of so many profiles to."""
         rows = self.layout.rows
-        kernels.transpose(self.K, rows, self.factors[0][1], self.K_T)
-        for (f, joint), (f_T, joint_T), A in zip(
-            self.factors, self._transposed, steps.A, strict=True
-        ):
-            for stage, a in enumerate(A.diagonal()):
-                kernels.factor_transposed(self.K, rows, steps.dt * a, f, joint, f_T, joint_T, stage)
-        return self._transposed
+        self._bars.fill(0.0)
+        return (
+            self._bars[: 3 * rows],
+            self._bars[3 * rows : 4 * rows],
+            self._bars[4 * rows : (4 + loads) * rows],
+        )
 
-    # --- u --------------------------------------------------------------------------------------
-
-    def reserve(self, vectors: int, snapshots: int = 0) -> None:
-        """Room for so many stage values behind u, and for so many states apart."""
-        rows = self.layout.rows
-        if self.states.shape[0] < (1 + vectors) * rows:
-            self.states = self.layout.room(1 + vectors)
-        if self._snapshots.shape[0] < snapshots * rows:
-            self._snapshots = self.layout.room(snapshots)
-
-    def rewind(self) -> None:
-        """Put u at the front of the states."""
-        if self.now > 0:
-            self._front[...] = self._vector(self.states, self.now)
-        self.now = 0
-
-    def save(self, slot: int) -> None:
-        """Keep u apart."""
-        self._vector(self._snapshots, slot)[...] = self._vector(self.states, self.now)
-
-    def restore(self, slot: int) -> None:
-        """Go back to the u of a slot."""
-        self._front[...] = self._vector(self._snapshots, slot)
-        self.now = 0
-
-    def stage_values(self) -> Array:
-        """All that are kept, in the order of the nodes."""
-        return self.layout.unpack(self.states[self.layout.rows :], self.now)
-
-    @property
-    def held(self) -> int:
-        """Bytes of states and snapshots."""
-        return int(self.states.nbytes + self._snapshots.nbytes)
-
-    @property
-    def _front(self) -> Array:
-        return self._vector(self.states, 0)
-
-    def _vector(self, array: Array, index: int) -> Array:
-        rows = self.layout.rows
-        return array[index * rows : (index + 1) * rows]
+    def bars(self, loads: int) -> Array:
+        """What was added, (4 + loads, N) vectors in the order of the nodes."""
+        return self.layout.unpack(self._bars, 4 + loads)
 
     def _room_for_factors(self, steps: Steps) -> Factors:
         layout, stages = self.layout, steps.stages

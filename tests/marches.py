@@ -56,10 +56,9 @@ class Marched:
         self.many = isinstance(self.layout, Experiments)
         steps = Steps(Tableau(1, tuple(map(tuple, p.tableau.tolist()))), p.dt, p.steps)
         self.work = Workspace(self.layout, p.profiles.shape[0], steps, np.arange(self.n), 10**9)
-        self.work.reserve(p.steps * steps.stages)
+        self.work.states.reserve(p.steps * steps.stages)
         c = Coefficients(*(self.lanes(getattr(p, name)) for name in DIRECTIONS))
-        self.work.fill(c, steps)
-        self.transposed = self.work.factors_transposed(steps)[0]
+        self.work.fill(c, steps, both=True)
 
     def lanes(self, one: Array) -> Array:
         return eight(one) if self.many else one
@@ -77,7 +76,7 @@ class Marched:
         for a, b in pairwise((0, *cuts, p.steps)):
             kernels.forward(
                 *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
-                *(w.states, keep, w.probes, readings),
+                *(w.states.values, keep, w.probes, readings),
             )
         return readings
 
@@ -112,9 +111,7 @@ class Problem:
     def forward(self, cuts: tuple[int, ...] = (), *, keep: bool = True) -> Array:
         """The field, marched in the pieces between `cuts`."""
         marched = Marched(self)
-        out = marched.field(marched.forward(cuts, keep))
-        out[0] = self.initial
-        return out
+        return marched.field(marched.forward(cuts, keep))
 
     def tangent(self, d: Problem, cuts: tuple[int, ...] = ()) -> Array:
         """The field's derivatives (steps + 1, N, q) along d, whose arrays have one more axis q."""
@@ -132,12 +129,10 @@ class Problem:
         for a, b in pairwise((0, *cuts, p.steps)):
             kernels.tangent(
                 *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b),
-                *(K_dot, G_dot, histories_dot, w.states[a * len(p.tableau) * layout.rows :]),
+                *(K_dot, G_dot, histories_dot, w.states.values[a * len(p.tableau) * layout.rows :]),
                 *(u_dot, w.probes, readings_dot),
             )
-        out = m.field(readings_dot, q)
-        out[:, 0] = parts["initial"]
-        return np.moveaxis(out, 0, -1)
+        return np.moveaxis(m.field(readings_dot, q), 0, -1)
 
     def adjoint(
         self, field_bar: Array, cuts: tuple[int, ...] = (), *, loads: bool = True
@@ -152,10 +147,9 @@ class Problem:
         readings_bar = layout.numbers(m.lanes(field_bar))
         for a, b in reversed(list(pairwise((0, *cuts, p.steps)))):
             kernels.adjoint(
-                *(w.K_T, *m.transposed, p.tableau, p.dt, w.G, w.histories, a, b, 0),
-                *(w.states, w.probes, readings_bar, lam, K_bar, G_bar, h_bar),
+                *(w.K_T, *w.factors_T[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
+                *(w.states.values, w.probes, readings_bar, lam, K_bar, G_bar, h_bar),
             )
-        kernels.add_readings(lam, w.probes, readings_bar)
         shape, bands = (-1, *p.histories.shape[1:]), m.one(layout.unpack(K_bar, 3))
         bands[0, 0] = bands[2, -1] = 0.0  # no node stands there
         return replace(

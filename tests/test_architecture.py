@@ -30,6 +30,7 @@ FLOORS = (
     ("values", "loads"),
     ("heat",),
     ("assemble", "assemble_newton"),
+    ("affine",),
     ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
     ("objective", "resolution"),
@@ -43,7 +44,7 @@ FLOORS = (
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
     ("magnitudes", "nodes", "tridiagonal"),
-    ("packing", "pieces", "sweeps"),
+    ("packing", "pieces", "sparse", "sweeps"),
     ("balance", "march"),
     ("newton_step", "newton_tangent", "newton_adjoint"),
     ("newton",),

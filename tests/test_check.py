@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,28 +122,28 @@ def everything_unknown() -> Experiment:
 
 
 def without_bands(bar):
-    return replace(bar, bands=np.zeros_like(bar.bands))
+    return bar._replace(bands=np.zeros_like(bar.bands))
 
 
 def without_ends(bar):
     """As if the pinned end's load did not depend on kappa and nothing drove the ends."""
-    return replace(bar, profiles=bar.profiles * np.array([[1.0], [0.0], [0.0]]))
+    return bar._replace(profiles=bar.profiles * np.array([[1.0], [0.0], [0.0]]))
 
 
 def without_histories(bar):
-    return replace(bar, histories=np.zeros_like(bar.histories))
+    return bar._replace(histories=np.zeros_like(bar.histories))
 
 
 def without_initial(bar):
-    return replace(bar, initial=np.zeros_like(bar.initial))
+    return bar._replace(initial=np.zeros_like(bar.initial))
 
 
 def with_bands_shifted(bar):
-    return replace(bar, bands=np.roll(bar.bands, 1, axis=1))
+    return bar._replace(bands=np.roll(bar.bands, 1, axis=1))
 
 
 def with_bands_swapped(bar):
-    return replace(bar, bands=bar.bands[::-1])
+    return bar._replace(bands=bar.bands[::-1])
 
 
 MUTATIONS = [

@@ -109,9 +109,10 @@ def test_a_value_not_in_the_list_of_unknowns_moves_nothing_else() -> None:
     whole = with_curve()
     values = (0.3, -0.1, Unknown("third", 0.4), 0.2, 0.0)
     one = course(left=Flux(solver.Table(np.linspace(0.0, 1.0, 5), values)))
-    assert solver.simulate(one)[0].tolist() == solver.simulate(whole)[0].tolist()
+    found, expected = solver.simulate(one)[0], solver.simulate(whole)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
     J, gradient = solver.value_and_gradient(one)
-    assert J == solver.value_and_gradient(whole)[0]
+    assert pytest.approx(solver.value_and_gradient(whole)[0], rel=1e-13) == J
     expected = solver.value_and_gradient(whole)[1]["flux"]
     assert gradient["third"] == pytest.approx(expected[2], rel=1e-12)
     assert gradient["third"] != pytest.approx(expected[3], rel=1e-3)

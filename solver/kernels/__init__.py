@@ -8,9 +8,17 @@ from solver.kernels import newton, newton_adjoint, newton_tangent
 from solver.kernels.balance import Books
 from solver.kernels.compiled import cache_folder, clear_cache, kernel
 from solver.kernels.lanes import LANES
-from solver.kernels.march import add_readings, adjoint, forward, tangent
-from solver.kernels.packing import pack, unpack
+from solver.kernels.march import adjoint, forward, tangent
+from solver.kernels.packing import pack, prepare, unpack
 from solver.kernels.pieces import Pieces
+from solver.kernels.sparse import (
+    add_affine_bar,
+    add_transposed,
+    affine,
+    is_finite,
+    is_positive,
+    multiply,
+)
 from solver.kernels.tridiagonal import PARTS, Array, factor, factor_transposed, transpose
 
 __all__ = [
@@ -19,18 +27,24 @@ __all__ = [
     "Array",
     "Books",
     "Pieces",
-    "add_readings",
+    "add_affine_bar",
+    "add_transposed",
     "adjoint",
+    "affine",
     "cache_folder",
     "clear_cache",
     "factor",
     "factor_transposed",
     "forward",
+    "is_finite",
+    "is_positive",
     "kernel",
+    "multiply",
     "newton",
     "newton_adjoint",
     "newton_tangent",
     "pack",
+    "prepare",
     "tangent",
     "transpose",
     "unpack",

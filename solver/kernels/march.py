@@ -28,16 +28,13 @@ approximated anew.
 
 A pinned end, u_end = g(t), adds no equation and is no state: in the row r beside it stands
 ``K_r,end u_end``, which is a load with the profile K_r,end e_r and the history g. So stage i takes
-``h_i = g(t_k + c_i dt)``, no derivative of g is asked for, and its cotangent is that of any
-history, ``S phi_i = K_r,end phi_i,r``; a reading of the end itself is g at the steps.
+``h_i = g(t_k + c_i dt)``, and its cotangent is that of any history, ``S phi_i = K_r,end phi_i,r``.
 
-Arrays are made of rows of lanes (`solver.kernels.lanes`): `joint` is the separators' inverse where
-the lanes are the pieces of one bar, and None where they are experiments or where there is one only.
-Several vectors of the bar's rows stand one behind the other in an array.
+Arrays are made of rows of lanes (`solver.kernels.lanes`), vectors one behind the other: `joint` is
+the separators' inverse where the lanes are the pieces of one bar, else None.
 
 Each kernel advances from step `first` to step `last`, so that Python gets control between calls
-(progress, cancelling) and can recompute a trajectory block by block. Loads and stages are
-generic; backward Euler is the case s = 1 and pays nothing for the generality.
+(progress, cancelling) and can recompute a trajectory block by block.
 
 References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.6 (DIRK methods);
 Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbulence and Combustion
@@ -81,6 +78,8 @@ def forward(
     loads = G.shape[0] // rows - (stages - 1)
     w = empty(histories, loads + stages)
     now = (first - start if keep else min(first - start, 1)) * stages * rows
+    if first == 0:
+        read_probes(states, 0, probes, readings, 0)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
         for i in range(stages):
@@ -101,9 +100,7 @@ def forward(
                 set_sum(rows, loads, w, G, G, slope)
                 add_product(K, joint, rows, states, to, G, slope)
         now = base + (stages - 1) * rows
-        for q in range(probes.shape[1]):
-            at = (k + 1) * probes.shape[1] + q
-            read(states, now + probes[0, q], probes[1, q], readings, at)
+        read_probes(states, now, probes, readings, k + 1)
 
 
 @kernel
@@ -133,9 +130,12 @@ def tangent(
     stages, rows = A.shape[0], K.shape[0] // 3
     directions = u_dot.shape[0] // rows
     loads = G.shape[0] // rows - (stages - 1)
-    steps = readings_dot.shape[0] // (directions * probes.shape[1])
+    steps = readings_dot.shape[0] // max(1, directions * probes.shape[1]) - 1
     slopes = empty(u_dot, directions * stages * rows)
     x, w, h = empty(u_dot, rows), empty(histories, stages), empty(histories, loads)
+    if first == 0:
+        for d in range(directions):
+            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1))
     for k in range(first, last):
         for i in range(stages):
             y = (1 + (k - first) * stages + i) * rows
@@ -164,9 +164,7 @@ def tangent(
                 else:
                     copy(rows, x, 0, u_dot, d * rows)
         for d in range(directions):
-            for q in range(probes.shape[1]):
-                at = (d * steps + k + 1) * probes.shape[1] + q
-                read(u_dot, d * rows + probes[0, q], probes[1, q], readings_dot, at)
+            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1) + k + 1)
 
 
 @kernel
@@ -174,8 +172,7 @@ def add_or_set(
     d: int, K_dot: Array, joint: Array | None, rows: int, u: Array, at: int, out: Array, to: int
 ) -> None:
     """out[to:] = K_dot u[at:] of direction d, or 0 where no direction moves K."""
-    for r in range(rows):
-        store(out, to + r, like(out, 0.0))
+    set_sum(rows, 0, out, out, out, to)
     if K_dot.shape[0] > 0:
         add_product(K_dot[3 * d * rows : 3 * (d + 1) * rows], joint, rows, u, at, out, to)
 
@@ -204,8 +201,8 @@ def adjoint(
 
     K_T, f_T, joint_T: the transposed matrix and its factors; states: the stage values since step
     `start`; readings_bar ((m + 1) Q): cotangents of the readings, of which those of steps
-    first + 1..last enter. Adds to K_bar (3 rows), G_bar (P rows) and histories_bar (m s P); a G_bar
-    or histories_bar of no rows is left out of the work.
+    first + 1..last enter, and from step 0 those at t = 0. Adds to K_bar (3 rows), G_bar (P rows)
+    and histories_bar (m s P); a G_bar or histories_bar of no rows is left out of the work.
     """
     stages, rows = A.shape[0], K_T.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
@@ -214,17 +211,14 @@ def adjoint(
     now = (stages - 1) * rows  # lam during the sweep: the last stage is solved in its place
     copy(rows, lam, 0, z, now)
     for k in range(last - 1, first - 1, -1):
-        for q in range(probes.shape[1]):
-            at = (k + 1) * probes.shape[1] + q
-            add_reading(z, now + probes[0, q], probes[1, q], readings_bar, at)
+        add_readings(z, now, probes, readings_bar, k + 1)
         for i in range(stages - 1, -1, -1):
             y, step = (1 + (k - start) * stages + i) * rows, dt * A[i, i]
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
                 set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], psi, 0)
-                for r in range(rows):
-                    store(z, i * rows + r, like(z, 0.0))
+                set_sum(rows, 0, w, psi, z, i * rows)
                 add_product(K_T, joint_T, rows, psi, 0, z, i * rows)
                 add_outer(psi, 0, joint_T, rows, states, y, K_bar)
             if step != 0.0:
@@ -240,13 +234,8 @@ def adjoint(
             for r in range(rows):
                 add(z, now + r, load(z, i * rows + r))
     copy(rows, z, now, lam, 0)
-
-
-@kernel
-def add_readings(lam: Array, probes: Array, readings_bar: Array) -> None:
-    """Add the cotangents of the readings at t = 0."""
-    for q in range(probes.shape[1]):
-        add_reading(lam, probes[0, q], probes[1, q], readings_bar, q)
+    if first == 0:
+        add_readings(lam, 0, probes, readings_bar, 0)
 
 
 @kernel
@@ -271,6 +260,22 @@ def add_load_bars(
             for r in range(rows):
                 dot = dot + load(G, p * rows + r) * load(phi, r)
             add(histories_bar, at + p, dot)
+
+
+@kernel
+def read_probes(u: Array, at: int, probes: Array, readings: Array, step: int) -> None:
+    """Read u[at:] at the probes, into the readings of a step."""
+    for q in range(probes.shape[1]):
+        read(u, at + probes[0, q], probes[1, q], readings, step * probes.shape[1] + q)
+
+
+@kernel
+def add_readings(u_bar: Array, at: int, probes: Array, readings_bar: Array, step: int) -> None:
+    """The transpose of `read_probes`, added to u_bar[at:]."""
+    for q in range(probes.shape[1]):
+        add_reading(
+            u_bar, at + probes[0, q], probes[1, q], readings_bar, step * probes.shape[1] + q
+        )
 
 
 @kernel

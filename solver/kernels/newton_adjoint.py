@@ -224,4 +224,4 @@ def adjoint_of_start(
         store(y, r, heat)
         store(u_bar, r, load(capacities, r) * load(c, r) * heat)
     add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
-    add_readings(u_bar, probes, readings_bar)
+    add_readings(u_bar, 0, probes, readings_bar, 0)
