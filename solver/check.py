@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -120,10 +121,10 @@ def certify(
 
 def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) -> PointCheck:
     """The three checks at one theta. Raises TrialError where the model has no answer at theta."""
-    rng = np.random.default_rng(20)  # fixed: the same document gets the same certificate
     J, g = gradient(theta)
     sizes = objective.parameters.sizes(theta)
-    v = sizes * rng.uniform(0.5, 1.0, theta.size) * rng.choice([-1.0, 1.0], theta.size)
+    direction, rows = _drawn(theta.size, objective.rows)
+    v = sizes * direction
     if theta.size <= DIRECTIONS:
         r, R = objective.residuals_and_jacobian(theta)
         reference = 2.0 * R.T @ r
@@ -135,15 +136,22 @@ def check_point(objective: Objective, theta: Array, gradient: ValueAndGradient) 
         tangent = objective.push(theta, v)
         slope = 2.0 * tangent @ r
         error = _relative(np.array([g @ v - slope]), np.array([slope]))
-    w = rng.standard_normal(r.size)
-    gap = abs(tangent @ w - v @ objective.pull(theta, w))
-    reach = float(np.linalg.norm(tangent) * np.linalg.norm(w))
+    gap = abs(tangent @ rows - v @ objective.pull(theta, rows))
+    reach = float(np.linalg.norm(tangent) * np.linalg.norm(rows))
     return PointCheck(
         theta,
         taylor_rate=_taylor_rate(objective, theta, v, J, float(g @ v)),
         adjoint_tangent_gap=float(gap / reach) if reach > 0.0 else 0.0,
         gradient_error=error,
     )
+
+
+@lru_cache(8)
+def _drawn(unknowns: int, rows: int) -> tuple[Array, Array]:
+    """A direction in theta and one in R, always the same: a document has one certificate."""
+    rng = np.random.default_rng(20)
+    direction = rng.uniform(0.5, 1.0, unknowns) * rng.choice([-1.0, 1.0], unknowns)
+    return direction, rng.standard_normal(rows)
 
 
 def away_from_optimum(objective: Objective, theta: Array) -> Array:

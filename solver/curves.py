@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from numbers import Real
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -171,24 +172,34 @@ def as_curve(value: Number | Curve) -> Curve:
     return Constant(float(value)) if isinstance(value, float | int | Real) else value
 
 
+def _field_names(curve: Any) -> tuple[str, ...]:
+    kind: Any = type(curve)
+    return _field_names_of(kind)
+
+
+@cache
+def _field_names_of(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
 def slots(curve: Any) -> Iterator[Slot]:
     """The places of the unknowns in a curve."""
-    for f in fields(curve):
-        part = getattr(curve, f.name)
+    for name in _field_names(curve):
+        part = getattr(curve, name)
         if isinstance(part, Unknown):
-            yield Slot(f.name, None, part)
+            yield Slot(name, None, part)
         elif isinstance(part, tuple):
             unknowns = ((i, item) for i, item in enumerate(part) if isinstance(item, Unknown))
-            yield from (Slot(f.name, i, item) for i, item in unknowns)
+            yield from (Slot(name, i, item) for i, item in unknowns)
 
 
 def resolve(curve: AnyCurve, values: Mapping[str, Any]) -> AnyCurve:
     """The curve with the value of NAME in the place of each unknown NAME."""
     changes: dict[str, Any] = {}
-    for f in fields(curve):  # type: ignore[arg-type]  # curves are dataclasses
-        part = getattr(curve, f.name)
+    for name in _field_names(curve):
+        part = getattr(curve, name)
         if isinstance(part, Unknown):
-            changes[f.name] = values[part.name]
+            changes[name] = values[part.name]
         elif isinstance(part, tuple):
-            changes[f.name] = [values[v.name] if isinstance(v, Unknown) else v for v in part]
+            changes[name] = [values[v.name] if isinstance(v, Unknown) else v for v in part]
     return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # so here

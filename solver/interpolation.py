@@ -25,9 +25,11 @@ from solver.kernels import Array
 
 def locate(points: Array, s: Array) -> tuple[Array, Array]:
     """The interval below each of `s`, and how far into it (0..1); held at the ends."""
-    below = np.clip(np.searchsorted(points, s, side="right") - 1, 0, points.size - 2)
-    into = (s - points[below]) / (points[below + 1] - points[below])
-    return below, np.clip(into, 0.0, 1.0)
+    last = points.size - 2
+    below = np.minimum(np.maximum(points.searchsorted(s, side="right") - 1, 0), last)
+    start = points[below]
+    into = (s - start) / (points[below + 1] - start)
+    return below, np.minimum(np.maximum(into, 0.0), 1.0)
 
 
 def hat_matrix(points: Array, s: Array) -> csr_array:

@@ -90,6 +90,11 @@ class Objective:
             self._remembered.clear()
 
     @property
+    def rows(self) -> int:
+        """The length of the stacked residual R."""
+        return self.data.size + sum(penalty.rows for penalty in self._penalties)
+
+    @property
     def sensor_rows(self) -> list[slice]:
         """The readings of each sensor, experiment after experiment."""
         return [

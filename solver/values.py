@@ -82,20 +82,23 @@ class CurveValues:
         self._open: dict[Place, _Open] = {}
         self.layouts: dict[Place, Layout] = {}  # of the laws of the temperature
         self._laws: dict[Place, Any] = {}  # these
-        for sample in samples:
-            if isinstance(sample.sampling, OverTemperatures):
-                self.layouts[sample.place] = sample.sampling.layout
-                self._laws[sample.place] = sample.curve
-            found = tuple((s, parameters.where[s.unknown.name]) for s in slots(sample.curve))
-            for _, where in found:
-                self.felt[where] = True
-            if found:
-                self._open[sample.place] = _Open(sample, found)
-            else:
-                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                    self.known[sample.place] = sample.sampling.value(sample.curve)
-                if sample.place in self.layouts:  # where it may be asked farther than was validated
-                    self._require_finite(sample.place, self.known[sample.place])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for sample in samples:
+                self._take(sample, parameters)
+
+    def _take(self, sample: Sample, parameters: Parameters) -> None:
+        if isinstance(sample.sampling, OverTemperatures):
+            self.layouts[sample.place] = sample.sampling.layout
+            self._laws[sample.place] = sample.curve
+        found = tuple((s, parameters.where[s.unknown.name]) for s in slots(sample.curve))
+        for _, where in found:
+            self.felt[where] = True
+        if found:
+            self._open[sample.place] = _Open(sample, found)
+            return
+        self.known[sample.place] = sample.sampling.value(sample.curve)
+        if sample.place in self.layouts:  # where it may be asked farther than was validated
+            self._require_finite(sample.place, self.known[sample.place])
 
     @property
     def open_samples(self) -> list[Sample]:
