@@ -92,6 +92,8 @@ def numbers(values: Any) -> Any:
     """Numbers as a curve holds them: an array, an `Unknown`, or a tuple where some are unknown."""
     if isinstance(values, Unknown):
         return values
+    if isinstance(values, np.ndarray) and values.dtype != object:  # not one by one
+        return np.array(values, np.result_type(np.float64, values))
     if any(isinstance(value, Unknown) for value in values):
         return tuple(values)
     return np.array(values, np.result_type(np.float64, np.asarray(values).dtype))

@@ -53,12 +53,12 @@ def test_a_thousand_unknowns_cost_as_much_as_two() -> None:
     by_adjoint = price(
         lambda: many.value_and_gradient(start[0]), lambda: few.value_and_gradient(start[1])
     )
-    assert by_adjoint <= 1.3
+    assert by_adjoint <= 1.2
     directions = np.eye(1000)[::50]  # a fiftieth of the tangents is dearer already
     by_tangents = price(
         lambda: many.jvp(start[0], directions.T), lambda: few.value_and_gradient(start[1]), 3
     )
-    assert by_tangents > 1.3
+    assert by_tangents > 1.2
 
 
 # --- matter that changes with its temperature ----------------------------------------------------
