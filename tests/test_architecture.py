@@ -31,7 +31,7 @@ FLOORS = (
     ("heat",),
     ("assemble", "assemble_newton"),
     ("affine",),
-    ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
+    ("curve_checks", "footprint", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
     ("objective", "resolution"),
     ("scaling", "check", "advice", "correlation", "curvature", "tabulate"),
