@@ -182,6 +182,8 @@ class Grid(BaseModel):
     dx: float = Field(description="of the narrowest cell")
     dt: float
     method: str
+    bytes: int = Field(description="that one gradient takes, as planned before it")
+    marched_again: float = Field(description="steps marched again for it, as a share of the steps")
 
 
 class FittedCurve(BaseModel):

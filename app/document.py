@@ -220,6 +220,7 @@ def _fit(part: FitPart) -> solver.Fit:
         smoothing={name: solver.Smoothing(s.weight, s.order) for name, s in part.smoothing.items()},
         starts=part.starts,
         threshold=part.threshold,
+        memory=part.memory,
     )
 
 

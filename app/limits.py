@@ -106,7 +106,8 @@ def estimated_bytes(document: Any, unknowns: int) -> int:
     field = (steps + 1) * nodes
     interpolation = 16 * readings  # four weights with row, column and sorting space
     jacobian = 4 * (readings + unknowns) * unknowns  # with its scaled copy and decomposition
-    trajectory = min(MEMORY, 8 * cells * steps * stages)
+    memory = getattr(document.fit, "memory", None) or MEMORY  # the parts of a joint fit have none
+    trajectory = min(memory, 8 * cells * steps * stages)
     return int(
         8 * (columns * (coefficients + field + readings) + interpolation + jacobian) + trajectory
     )

@@ -163,7 +163,7 @@ def step_of(iteration: Iteration, parameters: Parameters) -> Step:
 
 def provenance_of(study: Study, document_sha256: str, seconds: float) -> Provenance:
     """Versions, grid, hash of the document as sent, and time spent."""
-    grids = [_grid(experiment) for experiment in study.experiments]
+    grids = [_grid(experiment, study.fit) for experiment in study.experiments]
     return Provenance(
         versions=app.versions(),
         grid=grids if isinstance(study, solver.Joint) else grids[0],
@@ -172,14 +172,16 @@ def provenance_of(study: Study, document_sha256: str, seconds: float) -> Provena
     )
 
 
-def _grid(experiment: solver.Experiment) -> Grid:
-    grid = experiment.grid
+def _grid(experiment: solver.Experiment, fit: solver.Fit) -> Grid:
+    grid, planned = experiment.grid, solver.footprint(experiment, fit.memory or solver.MEMORY)
     return Grid(
         cells=grid.cells,
         steps=grid.steps,
         dx=float(grid.dx.min()),
         dt=grid.dt,
         method=experiment.time.scheme,
+        bytes=planned.bytes,
+        marched_again=planned.again,
     )
 
 

@@ -169,6 +169,12 @@ class FitPart(Part):
     prior: dict[str, PriorPart] = Field(default={}, max_length=10_000)
     smoothing: dict[str, SmoothingPart] = Field(default={}, max_length=1_000)
     starts: int = Field(default=1, description="from how many points to search")
+    memory: int | None = Field(
+        default=None,
+        le=2**34,
+        description="bytes of temperatures that a march may keep; 256 MiB when left out. Less costs "
+        "time, not digits",
+    )
 
 
 def _insulated() -> Any:

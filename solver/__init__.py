@@ -1,12 +1,13 @@
 """Heat conduction in a bar: simulate it, differentiate it, and find what you do not know of it.
 
-Needs NumPy, SciPy and Numba alone. Describe an `Experiment`, put an `Unknown` wherever a number is
+Needs NumPy, SciPy, Numba and checkpoint_schedules alone. Describe an `Experiment`, put an `Unknown` wherever a number is
 to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
 """
 
 from solver.boundary import BOUNDARIES, Convection, Flux, Temperature
 from solver.calibrate import Calibration, calibrate
 from solver.check import Certificate, certify
+from solver.checkpoints import MEMORY
 from solver.curves import Constant, Expression, Table, Unknown
 from solver.errors import Cancelled, InvalidExperiment, Problem, SolverError, TrialError
 from solver.experiment import (
@@ -21,6 +22,7 @@ from solver.experiment import (
     Study,
     Time,
 )
+from solver.footprint import Footprint, footprint
 from solver.grid import Grading
 from solver.integrators import TABLEAUX
 from solver.laws import LAWS, Exponential, Layers, Linear, Polynomial
@@ -48,6 +50,7 @@ __all__ = [
     "BOUNDARIES",
     "LAWS",
     "LOSSES",
+    "MEMORY",
     "TABLEAUX",
     "Bar",
     "Calibration",
@@ -63,6 +66,7 @@ __all__ = [
     "Field",
     "Fit",
     "Flux",
+    "Footprint",
     "Grading",
     "InvalidExperiment",
     "Iteration",
@@ -88,6 +92,7 @@ __all__ = [
     "calibrate",
     "certify",
     "check",
+    "footprint",
     "hessian",
     "is_warm",
     "jacobian",

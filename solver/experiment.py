@@ -132,7 +132,8 @@ class Fit:
     loss: a key of `LOSSES`; threshold: where Huber's loss turns linear, in units of sigma (K where
     sigma is None). method: a key of `METHODS`. prior and smoothing: by the unknowns' names.
     starts: from how many points to search, the first being the start values. max_iterations: None
-    for what the method usually takes.
+    for what the method usually takes. memory: bytes of temperatures that a march may keep for its
+    way back; None for `checkpoints.MEMORY`. Less costs time, not digits.
     """
 
     loss: str = "squared"
@@ -142,6 +143,7 @@ class Fit:
     smoothing: Mapping[str, Smoothing] = field(default_factory=lambda: MappingProxyType({}))
     starts: int = 1
     threshold: float | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

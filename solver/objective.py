@@ -47,10 +47,11 @@ class Objective:
         *,
         valid: bool = False,
         pulse: Pulse = no_pulse,
-        memory: int = MEMORY,
+        memory: int | None = None,
     ) -> None:
         if not valid:
             validate(study)
+        memory = memory or study.fit.memory or MEMORY
         self.study = study
         self.pulse = pulse
         self.parameters = Parameters.of(study)

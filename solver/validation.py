@@ -154,6 +154,8 @@ def _fit(fit: Fit) -> Iterator[Problem]:
         yield Problem(("fit", "max_iterations"), "too_small", "at least 1 iteration")
     if not 1 <= fit.starts <= MOST_STARTS:
         yield Problem(("fit", "starts"), "out_of_range", f"1 to {MOST_STARTS} starts")
+    if fit.memory is not None and fit.memory < 1:
+        yield Problem(("fit", "memory"), "too_small", "at least 1 byte")
     if fit.threshold is not None and not SMALLEST <= fit.threshold <= LARGEST:
         yield Problem(("fit", "threshold"), "out_of_range", "a threshold is positive")
     for name, prior in fit.prior.items():

@@ -124,6 +124,7 @@ def test_grid_and_fit():
         "prior": {"a": {"mean": 1, "sd": 0.5}},
         "smoothing": {"q": {"weight": 3, "order": 2}, "p": {}},
         "starts": 4,
+        "memory": 1_000_000,
     }
     e = read(document)
     assert e.bar == solver.Bar(1.0, None, 0.0, solver.Grading("both", 5.0))
@@ -137,6 +138,7 @@ def test_grid_and_fit():
         prior={"a": solver.Prior(1.0, 0.5)},
         smoothing={"q": solver.Smoothing(3.0, 2), "p": solver.Smoothing(None, 1)},
         starts=4,
+        memory=1_000_000,
     )
     assert read(linear()).time.scheme == "backward-euler"
     assert read(linear()).fit == solver.Fit()

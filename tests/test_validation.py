@@ -102,6 +102,7 @@ CASES = [
     Case("not_available", "#/fit/loss", fit(loss="cubed")),
     Case("not_available", "#/fit/method", fit(method="newton"), solver.calibrate),
     Case("too_small", "#/fit/max_iterations", fit(max_iterations=0)),
+    Case("too_small", "#/fit/memory", fit(memory=0)),
     *(Case("out_of_range", "#/fit/starts", fit(starts=n)) for n in (0, 101)),
     *(Case("out_of_range", "#/fit/threshold", fit(threshold=v)) for v in BAD),
     *(Case("out_of_range", "#/fit/prior/a/sd", prior(a=Prior(1.0, v))) for v in BAD),
@@ -211,7 +212,7 @@ RIGHT = [
     law(U("a", 1.0, -INF, INF), U("b", -0.999)),
     {"right": Temperature(U("same", 0.5)), "left": Temperature(U("same", 0.5))},
     {"left": Flux(FLUX), "right": Flux(FLUX)},
-    fit(loss="huber", threshold=None, starts=100),
+    fit(loss="huber", threshold=None, starts=100, memory=1),
     prior(a=Prior(-3.0, 1e-100), b=Prior(0.0, 1.0)),
     smoothing(flux=Smoothing(0.0, 2)),
 ]
