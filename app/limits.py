@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 from solver import TABLEAUX, Problem, Time
-from solver.checkpoints import MEMORY
+from solver.checkpoints import CACHE, MEMORY, WHOLE
 from solver.errors import Place
 from solver.march import DIRECTIONS
 from solver.resolution import MOST_CELLS, MOST_STEPS
@@ -107,7 +108,9 @@ def estimated_bytes(document: Any, unknowns: int) -> int:
     interpolation = 16 * readings  # four weights with row, column and sorting space
     jacobian = 4 * (readings + unknowns) * unknowns  # with its scaled copy and decomposition
     memory = getattr(document.fit, "memory", None) or MEMORY  # the parts of a joint fit have none
-    trajectory = min(memory, 8 * cells * steps * stages)
+    trajectory = 8 * cells * steps * stages
+    if trajectory > WHOLE:  # see `solver.checkpoints`, which plans it
+        trajectory = min(memory, CACHE + 16 * cells * stages * isqrt(steps))
     return int(
         8 * (columns * (coefficients + field + readings) + interpolation + jacobian) + trajectory
     )

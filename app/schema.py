@@ -172,8 +172,8 @@ class FitPart(Part):
     memory: int | None = Field(
         default=None,
         le=2**34,
-        description="bytes of temperatures that a march may keep; 256 MiB when left out. Less costs "
-        "time, not digits",
+        description="bytes of temperatures that a march may keep, 256 MiB when left out; "
+        "less costs time, not digits",
     )
 
 

@@ -1,7 +1,7 @@
 """Heat conduction in a bar: simulate it, differentiate it, and find what you do not know of it.
 
-Needs NumPy, SciPy, Numba and checkpoint_schedules alone. Describe an `Experiment`, put an `Unknown` wherever a number is
-to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
+Needs NumPy, SciPy, Numba and checkpoint_schedules alone. Describe an `Experiment`, put an `Unknown`
+wherever a number is to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
 """
 
 from solver.boundary import BOUNDARIES, Convection, Flux, Temperature

@@ -267,7 +267,8 @@ def _stacked(parts: list[Array]) -> Array:
 
 
 def _sum_of_squares(r: Array) -> float:
-    J = float(np.dot(r, r).real)
+    with np.errstate(over="ignore"):
+        J = float(np.dot(r, r).real)
     if not math.isfinite(J):
         raise TrialError((), "not_finite", "the misfit is not a finite number")
     return J
