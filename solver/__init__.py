@@ -4,11 +4,13 @@ Needs NumPy, SciPy, Numba and checkpoint_schedules alone. Describe an `Experimen
 wherever a number is to be found, and call `calibrate`, `simulate`, `value_and_gradient` or `check`.
 """
 
+from solver.bootstrap import Refits, bootstrap, refit
 from solver.boundary import BOUNDARIES, Convection, Flux, Temperature
 from solver.calibrate import Calibration, calibrate
 from solver.check import Certificate, certify
 from solver.checkpoints import MEMORY
 from solver.curves import Constant, Expression, Table, Unknown
+from solver.ensemble import Ensemble
 from solver.errors import Cancelled, InvalidExperiment, Problem, SolverError, TrialError
 from solver.experiment import (
     Bar,
@@ -59,6 +61,7 @@ __all__ = [
     "Check",
     "Constant",
     "Convection",
+    "Ensemble",
     "Exchange",
     "Experiment",
     "Exponential",
@@ -79,6 +82,7 @@ __all__ = [
     "Polynomial",
     "Prior",
     "Problem",
+    "Refits",
     "Sensor",
     "Smoothing",
     "SolverError",
@@ -89,6 +93,7 @@ __all__ = [
     "Time",
     "TrialError",
     "Unknown",
+    "bootstrap",
     "calibrate",
     "certify",
     "check",
@@ -97,6 +102,7 @@ __all__ = [
     "is_warm",
     "jacobian",
     "jvp",
+    "refit",
     "simulate",
     "simulate_field",
     "starts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from solver.affine import AffineAssembly, is_affine
@@ -12,6 +14,7 @@ from solver.march import LinearMarch, Pulse
 from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values
+from solver.workspace import Coefficients
 
 
 class LinearBar:
@@ -45,40 +48,58 @@ class LinearBar:
 
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, Point]:
         """The field, and with `keep` what `pull_back` needs, good until the next call."""
-        point = self._chain.at(theta)
-        readings = self.march.forward(point.coefficients, keep=keep)
-        return self._field(point.values, readings), point
+        point = self.at(theta)
+        return self.field(point, self.march.forward(point.coefficients, keep=keep)), point
 
     def pull_back(self, point: Point, field_bar: Array) -> Array:
         """The cotangent (p,) of theta from the field's. One adjoint march."""
-        bar = self.march.adjoint(
-            point.coefficients,
-            field_bar if self._all_marched else field_bar[:, self.marched],
-            profiles=self.assembly.wants_profiles,
-            histories=self.assembly.wants_histories,
-        )
-        return self._chain.bar(point, bar, field_bar, self._nodes)
+        marched_bar = field_bar if self._all_marched else field_bar[:, self.marched]
+        bar = self.march.adjoint(point.coefficients, marched_bar, **self.wanted)
+        return self.theta_bar(point, bar, field_bar)
 
     def push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         """The field and its derivatives (q, steps + 1, Q) along `directions` (q, p)."""
-        point = self._chain.at(theta)
-        values_dot, coefficients_dot = self._chain.dot(theta, directions)
+        point = self.at(theta)
+        values_dot, coefficients_dot = self.dot(theta, directions)
         marched, marched_dot = self.march.tangent(point.coefficients, coefficients_dot)
-        field = self._field(point.values, marched)
-        if self._all_marched:
-            return field, marched_dot
-        field_dot = np.zeros((len(directions), *field.shape))
-        field_dot[:, :, self.marched] = marched_dot
-        self.assembly.set_pinned(values_dot, field_dot, self._nodes)
-        return field, field_dot
+        return self.field(point, marched), self.field_dot(values_dot, marched_dot)
 
-    def _field(self, values: Values, readings: Array) -> Array:
-        """The field (steps + 1, Q): marched nodes and pinned ones."""
+    # --- before and after a march ---------------------------------------------------------------
+
+    def at(self, theta: Array) -> Point:
+        """What is marched."""
+        return self._chain.at(theta)
+
+    def dot(self, theta: Array, directions: Array) -> tuple[Values, Coefficients]:
+        """Its derivatives along `directions` (q, p), and those of the curves that are pinned."""
+        return self._chain.dot(theta, directions)
+
+    def theta_bar(self, point: Point, bar: Coefficients, field_bar: Array) -> Array:
+        """The cotangent (p,) of theta from those of what was marched, and of pinned nodes."""
+        return self._chain.bar(point, bar, field_bar, self._nodes)
+
+    @cached_property
+    def wanted(self) -> dict[str, bool]:
+        """Which cotangents an unknown asks for."""
+        assembly = self.assembly
+        return {"profiles": assembly.wants_profiles, "histories": assembly.wants_histories}
+
+    def field(self, point: Point, readings: Array) -> Array:
+        """The field (steps + 1, Q): marched nodes, in the place of `readings`, and pinned ones."""
         readings += self.assembly.reference
         if self._all_marched:
             return readings
-        dtype = np.result_type(readings, *values.values())
+        dtype = np.result_type(readings, *point.values.values())
         field = np.zeros((readings.shape[0], self._nodes.size), dtype)
         field[:, self.marched] = readings
-        self.assembly.set_pinned(values, field, self._nodes)
+        self.assembly.set_pinned(point.values, field, self._nodes)
         return field
+
+    def field_dot(self, values_dot: Values, marched_dot: Array) -> Array:
+        """Derivatives (q, steps + 1, Q) of the field."""
+        if self._all_marched:
+            return marched_dot
+        field_dot = np.zeros((*marched_dot.shape[:2], self._nodes.size))
+        field_dot[:, :, self.marched] = marched_dot
+        self.assembly.set_pinned(values_dot, field_dot, self._nodes)
+        return field_dot

@@ -92,12 +92,12 @@ class Model:
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,)."""
-        field, _ = self._placed(lambda: self.bar.forward(theta))
+        field, _ = self.placed(lambda: self.bar.forward(theta))
         return self.finite(self.observation.apply(field))
 
     def forward(self, theta: Array) -> tuple[Array, Any]:
         """The readings y (M,), and what `pull_back` needs; good until the next call."""
-        field, trace = self._placed(lambda: self.bar.forward(theta, keep=True))
+        field, trace = self.placed(lambda: self.bar.forward(theta, keep=True))
         return self.finite(self.observation.apply(field)), trace
 
     def pull_back(self, trace: Any, readings_bar: Array) -> Array:
@@ -131,11 +131,11 @@ class Model:
         return array
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        field, field_dot = self._placed(lambda: self.bar.push_forward(theta, directions))
+        field, field_dot = self.placed(lambda: self.bar.push_forward(theta, directions))
         y, y_dot = self.observation.apply(field), self.observation.apply_each(field_dot)
         return self.finite(y), self.finite(y_dot)
 
-    def _placed(self, run: Callable[[], Result]) -> Result:
+    def placed(self, run: Callable[[], Result]) -> Result:
         """What `run` returns; where it has no answer, with this experiment's place."""
         try:
             return run()

@@ -11,8 +11,9 @@ so J is a sum of squares of one stacked residual R(theta) = (s, p), whatever the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from itertools import pairwise
 from typing import Any
 
@@ -62,7 +63,7 @@ class Objective:
             for i, e in enumerate(study.experiments)
         )
         ends = np.cumsum([0, *(model.observation.count for model in self.models)])
-        self._rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        self.experiment_rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         parts = [_data(experiment) for experiment in study.experiments]
         self.data = np.concatenate([d for d, _ in parts])
         self.weights = np.concatenate([w for _, w in parts])
@@ -90,6 +91,12 @@ class Objective:
         if self._remembered is not None:
             self._remembered.clear()
 
+    def with_data(self, data: Array) -> Objective:
+        """The same with other readings d (M,). It has the models in common, and so the buffers."""
+        other = copy(self)
+        other.data, other._remembered = data, None
+        return other
+
     @property
     def rows(self) -> int:
         """The length of the stacked residual R."""
@@ -100,7 +107,7 @@ class Objective:
         """The readings of each sensor, experiment after experiment."""
         return [
             slice(rows.start + s.start, rows.start + s.stop)
-            for rows, model in zip(self._rows, self.models, strict=True)
+            for rows, model in zip(self.experiment_rows, self.models, strict=True)
             for s in model.observation.slices
         ]
 
@@ -108,7 +115,7 @@ class Objective:
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,); a complex theta passes through the same code (complex step)."""
-        return _stacked([model.predict(theta) for model in self.models])
+        return stacked([model.predict(theta) for model in self.models])
 
     def jvp(self, theta: Array, directions: Array) -> Array:
         """dy/dtheta times `directions`: (p,) gives (M,), (p, q) gives (M, q). Tangent marches."""
@@ -118,7 +125,7 @@ class Objective:
     def vjp(self, theta: Array, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
         theta_bar = np.zeros(theta.size)
-        for model, rows in zip(self.models, self._rows, strict=True):
+        for model, rows in zip(self.models, self.experiment_rows, strict=True):
             theta_bar += model.pull_back(model.forward(theta)[1], readings_bar[rows])
         return theta_bar
 
@@ -149,21 +156,21 @@ class Objective:
         return found
 
     def _value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        gradient, residuals = np.zeros(theta.size, theta.dtype), []
-        for model, rows in zip(self.models, self._rows, strict=True):
-            y, trace = model.forward(theta)
-            weights = self.weights[rows]
-            shaped = self._loss((y - self.data[rows]) * weights, self._threshold)
-            J = _sum_of_squares(shaped.s)  # or there is no answer
-            residuals.append(shaped.s)
-            gradient += model.pull_back(trace, shaped.s * shaped.slope * weights)
+        passes = [model.forward(theta) for model in self.models]
+        J, y_bar, gradient = self.cotangents(theta, stacked([y for y, _ in passes]))
+        for model, (_, trace), rows in zip(self.models, passes, self.experiment_rows, strict=True):
+            gradient += model.pull_back(trace, y_bar[rows])
+        return J, gradient
+
+    def cotangents(self, theta: Array, y: Array) -> tuple[float, Array, Array]:
+        """J, its cotangent of the readings y (M,) at theta, and of theta (p,) by the penalties."""
+        shaped, theta_bar = self.shaped(y), np.zeros(theta.size, theta.dtype)
+        residuals = [shaped.s]
         for penalty in self._penalties:
-            p = penalty.residuals(theta)
-            gradient += penalty.pull(theta, p)
-            residuals.append(p)
-        if len(residuals) > 1:
-            J = _sum_of_squares(np.concatenate(residuals))
-        return J, 2.0 * gradient
+            residuals.append(penalty.residuals(theta))
+            theta_bar += 2.0 * penalty.pull(theta, residuals[-1])
+        J = _sum_of_squares(stacked(residuals))
+        return J, 2.0 * shaped.s * shaped.slope * self.weights, theta_bar
 
     def hessian_vector(self, theta: Array, v: Array) -> Array:
         """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
@@ -195,11 +202,14 @@ class Objective:
     def residuals(self, theta: Array) -> Array:
         """The stacked residual R (M + penalties,); J is the sum of its squares."""
         s = self.shaped(self.predict(theta)).s
-        return _stacked([s, *(p.residuals(theta) for p in self._penalties)])
+        return stacked([s, *(p.residuals(theta) for p in self._penalties)])
 
     def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """R and dR/dtheta (M + penalties, p), by tangent marches."""
-        y, y_dot = self.linearise(theta)
+        return self.as_residuals(theta, *self.linearise(theta))
+
+    def as_residuals(self, theta: Array, y: Array, y_dot: Array) -> tuple[Array, Array]:
+        """R and dR/dtheta from the readings y (M,) at theta and dy/dtheta (M, p)."""
         shaped = self.shaped(y)
         _sum_of_squares(shaped.s)  # or there is no answer
         jacobian = y_dot * (shaped.slope * self.weights)[:, None]
@@ -234,19 +244,19 @@ class Objective:
         """The penalties' rows below those of the readings."""
         residuals = [p.residuals(theta) for p in self._penalties]
         rows = [p.jacobian(theta).toarray() for p in self._penalties]
-        return _stacked([s, *residuals]), _stacked([jacobian, *rows])
+        return stacked([s, *residuals]), stacked([jacobian, *rows])
 
     def push(self, theta: Array, direction: Array) -> Array:
         """dR/dtheta times `direction` (p,)."""
         y, y_dot = self._push_forward(theta, direction[None, :])
         s_dot = self.shaped(y).slope * self.weights * y_dot[:, 0]
         rows = [p.jacobian(theta) @ direction for p in self._penalties]
-        return _stacked([s_dot, *rows])
+        return stacked([s_dot, *rows])
 
     def pull(self, theta: Array, residuals_bar: Array) -> Array:
         """(dR/dtheta)^T times `residuals_bar` (M + penalties,)."""
         theta_bar, rest = np.zeros(theta.size), residuals_bar[self.data.size :]
-        for model, rows in zip(self.models, self._rows, strict=True):
+        for model, rows in zip(self.models, self.experiment_rows, strict=True):
             y, trace = model.forward(theta)
             weights = self.weights[rows]
             slope = self._loss((y - self.data[rows]) * weights, self._threshold).slope
@@ -258,10 +268,10 @@ class Objective:
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
         parts = [model.push_forward(theta, directions) for model in self.models]
-        return _stacked([y for y, _ in parts]), _stacked([y_dot for _, y_dot in parts])
+        return stacked([y for y, _ in parts]), stacked([y_dot for _, y_dot in parts])
 
 
-def _stacked(parts: list[Array]) -> Array:
+def stacked(parts: Sequence[Array]) -> Array:
     """One below the other."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -33,13 +33,13 @@ FLOORS = (
     ("affine",),
     ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
-    ("objective", "resolution"),
-    ("scaling", "check", "advice", "correlation", "curvature", "tabulate"),
+    ("crew", "lanes", "objective", "resolution"),
+    ("ensemble", "scaling", "check", "advice", "correlation", "curvature", "tabulate"),
     ("least_squares", "quasi_newton", "trust_region", "uncertainty"),
     ("search", "bands", "remarks"),
     ("fitting", "residuals", "spread"),
     ("calibrate", "simulate"),
-    ("warm",),
+    ("bootstrap", "warm"),
 )
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
