@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-import solver
 from benchmarks.lecture import HISTORY, PROFILE, TRIAL, Array, LectureBar, pairs
 from benchmarks.peers.peer import Peer
 from solver import (
     Bar,
+    Ensemble,
     Experiment,
     Expression,
     Linear,
@@ -36,8 +36,6 @@ def nonlinear(bar: LectureBar, d: Array) -> Peer:
 
 def ensemble(bar: LectureBar, d: Array) -> Peer:
     """All pairs at once, on one thread."""
-    from solver import Ensemble
-
     members, thetas = Ensemble(experiment(bar, d, law("x")), threads=1), pairs()
     return Peer(None, lambda: members.value_and_gradient(thetas))
 
@@ -70,5 +68,3 @@ def experiment(bar: LectureBar, d: Array, kappa: Law) -> Experiment:
 
 
 BUILDS = {"linear": linear, "nonlinear": nonlinear, "ensemble": ensemble}
-if not hasattr(solver, "Ensemble"):  # until the solver has one
-    del BUILDS["ensemble"]
