@@ -30,7 +30,7 @@ from solver import (
     simulate,
 )
 from solver.scaling import STATUSES
-from solver.search import METHODS
+from solver.search import METHODS, search
 from tests.experiments import COURSE_TIMES, course, course_readings, si_course, twin_readings
 
 ANSWER = [5.0, 2.0]
@@ -287,3 +287,21 @@ def test_the_same_document_gets_the_same_answer() -> None:
     first, second = calibrate(course()), calibrate(course())
     np.testing.assert_array_equal(first.theta, second.theta)
     assert [p.objective for p in first.history] == [p.objective for p in second.history]
+
+
+@METHOD
+def test_threads_over_starts_do_not_matter(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, the rivals and the reports included; some of these starts have no answer."""
+    noise = 1.0 + 0.02 * np.random.default_rng(14).standard_normal(51)
+    experiment = course(twin_readings() * noise, fit=Fit(method=method, starts=8))
+    ways = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("solver.search.threads_for", lambda study, threads=threads: threads)
+        seen: list[Iteration] = []
+        objective = Objective(experiment)
+        found = search(objective, objective.parameters.start, seen.append)
+        assert 0 < len(found.rivals) < 7
+        ends = [(end.theta.tolist(), end.status) for end in (found, *found.rivals)]
+        ways.append((ends, [(step.objective, *step.theta) for step in seen]))
+    assert ways[0] == ways[1] == ways[2]
+    assert len({tuple(theta) for theta, _ in ways[0][0]}) > 1  # ends that differ would show
