@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Tableau:
         """That of the first `start_steps` steps."""
         return _square(self.start or self.rows)
 
-    @property
+    @cached_property
     def stages(self) -> int:
         """Stages of a step."""
         return len(self.rows)

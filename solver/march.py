@@ -15,6 +15,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from solver import kernels
 from solver.checkpoints import MEMORY
 from solver.kernels import Array
@@ -27,6 +29,7 @@ DIRECTIONS = 16  # tangents marched together
 TANGENTS = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
 
 Pulse = Callable[[], None]
+Slice = tuple[int, int, int]  # from step to step, in a phase
 
 
 class LinearMarch:
@@ -51,7 +54,7 @@ class LinearMarch:
         self._readings = prod(self._shape)
         self._work: Workspace | None = None
         self._made_for: tuple[Any, ...] = ()
-        self._cut: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+        self._cut: dict[tuple[int, ...], list[Slice]] = {}
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
@@ -90,18 +93,17 @@ class LinearMarch:
         work, steps = self._work, self.steps
         assert work is not None, "forward comes before adjoint"
         layout, loads = work.layout, work.loads if profiles else 0
-        K_bar, lam, G_bar = work.no_bars(loads)
-        h_bar = layout.blank(work.histories.shape[0] if histories else 0)
-        h_bar.fill(0.0)
         readings_bar = layout.numbers(readings_bar)
+        work.bars.fill(0.0)
+        G_bar = work.G_bar if profiles else work.G_bar[:0]
+        h_bar = np.zeros_like(work.histories) if histories else readings_bar[:0]
 
         def advance(first: int, last: int, kept: bool) -> None:
             self._advance(work, first, last, kept, layout.blank(self._readings))
 
         def sweep(first: int, last: int) -> None:
-            for a, b in reversed(self._slices(work, first, last)):
+            for a, b, phase in reversed(self._slices(work, first, last)):
                 self.pulse()
-                phase = steps.phase(a)
                 kernels.adjoint(
                     work.K_T,
                     *work.factors_T[phase],
@@ -115,20 +117,20 @@ class LinearMarch:
                     work.states.values,
                     work.probes,
                     readings_bar,
-                    lam,
-                    K_bar,
+                    work.u_bar,
+                    work.K_bar,
                     G_bar,
                     h_bar,
                 )
 
         work.states.follow(work.plan.backward, work.plan, advance, sweep)
-        bars = work.bars(loads)
+        bars = layout.unpack(work.bars, 4 + loads)
         bars[..., 0, 0] = bars[..., 2, -1] = 0.0  # no node stands there
-        shape = coefficients.histories.shape[-3:] if histories else (0, steps.stages, work.loads)
+        wanted = coefficients.histories.shape[-3:] if histories else (0, steps.stages, work.loads)
         return Coefficients(
             bands=bars[..., :3, :],
             profiles=bars[..., 4:, :],
-            histories=layout.numbers_of(h_bar, shape),
+            histories=layout.numbers_of(h_bar, wanted),
             initial=bars[..., 3, :],
         )
 
@@ -148,14 +150,13 @@ class LinearMarch:
         work = self._workspace(coefficients)
         layout, q = work.layout, d.initial.shape[-2]
         slices = self._slices(work, 0, count, 1 + q, TANGENTS)
-        work.states.reserve(max(b - a for a, b in slices) * self.steps.stages)
+        work.states.reserve(max(b - a for a, b, _ in slices) * self.steps.stages)
         work.fill(coefficients, self.steps)
         readings = layout.blank(self._readings)
         K_dot, G_dot, histories_dot, u_dot = work.directions(d)
         readings_dot = layout.blank(q * self._readings)
-        for a, b in slices:
+        for a, b, phase in slices:
             self._advance(work, a, b, True, readings)
-            phase = self.steps.phase(a)
             kernels.tangent(
                 work.K,
                 *work.factors[phase],
@@ -179,9 +180,8 @@ class LinearMarch:
     def _advance(self, work: Workspace, first: int, last: int, keep: bool, readings: Array) -> None:
         """March from where u stands; the stage values of steps first..last are kept, or not."""
         work.states.rewind()
-        for a, b in self._slices(work, first, last):
+        for a, b, phase in self._slices(work, first, last):
             self.pulse()
-            phase = self.steps.phase(a)
             kernels.forward(
                 work.K,
                 *work.factors[phase],
@@ -201,10 +201,12 @@ class LinearMarch:
 
     def _slices(
         self, work: Workspace, first: int, last: int, vectors: int = 1, memory: int = sys.maxsize
-    ) -> list[tuple[int, int]]:
+    ) -> list[Slice]:
+        """The runs of steps of one kernel call each, and the phase that they are in."""
         key = first, last, work.layout.nodes * vectors, memory
         if key not in self._cut:
-            self._cut[key] = self.steps.slices(*key[:3], SECONDS_PER_NODE, memory)
+            runs = self.steps.slices(*key[:3], SECONDS_PER_NODE, memory)
+            self._cut[key] = [(a, b, self.steps.phase(a)) for a, b in runs]
         return self._cut[key]
 
     def _workspace(self, coefficients: Coefficients) -> Workspace:

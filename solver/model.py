@@ -125,7 +125,7 @@ class Model:
 
     def finite(self, array: Array) -> Array:
         """The array, or TrialError where an entry is not a finite number."""
-        if not kernels.is_finite(array.reshape(-1)):
+        if not kernels.is_finite(array if array.ndim == 1 else array.reshape(-1)):
             detail = "computed temperatures, their misfit or a derivative are not finite numbers"
             raise TrialError(self.place, "not_finite", detail)
         return array

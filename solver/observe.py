@@ -9,6 +9,7 @@ of the field is ``H^T y_bar``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -60,7 +61,7 @@ class Observation:
         kernels.add_transposed(self.ends, self.columns, self.weights, bar, field_bar)
         return field_bar.reshape(-1, self.nodes.size)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number M of readings."""
         return self.ends.size - 1

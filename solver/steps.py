@@ -26,7 +26,7 @@ class Steps:
     dt: float
     count: int
 
-    @property
+    @cached_property
     def stages(self) -> int:
         """Stages of a step."""
         return self.tableau.stages

@@ -50,9 +50,8 @@ class Workspace:
         self.plan = plan(steps.count, steps.stages, layout.bytes, memory)
         self.probes = layout.probes(probes)
         self.K, self.G = layout.room(3), layout.room(loads + steps.stages - 1)
-        self.K_T, self._bars = layout.room(0), layout.room(0)  # until there is a way back
         self.factors = self._room_for_factors(steps)
-        self.factors_T = self.factors
+        self.K_T, self.factors_T, self.bars = layout.room(0), self.factors, layout.room(0)
         self.states = States(layout, steps.stages)
         self._taken: Coefficients | None = None
         self._moved: Coefficients | None = None
@@ -65,17 +64,18 @@ class Workspace:
         """
         layout, last = self.layout, self._taken
         if both and not self.K_T.size:
-            self.K_T, self._bars = layout.room(3), layout.room(4 + self.loads)
-            self.factors_T = self._room_for_factors(steps)
+            self._make_room_for_the_way_back(steps)
         if last is None or c.profiles is not last.profiles:
             layout.pack(c.profiles, self.G)
         if last is None or c.histories is not last.histories:
             self.histories = layout.numbers(c.histories)
-        bands, initial = layout.vectors(c.bands), layout.vectors(c.initial)
+        if last is None or c.initial is not last.initial:
+            self._initial = layout.vectors(c.initial)
+        bands = layout.vectors(c.bands)
         for phase, A in enumerate(steps.A):
             kernels.prepare(
                 bands,
-                initial,
+                self._initial,
                 layout.rows,
                 A,
                 steps.dt,
@@ -100,19 +100,13 @@ class Workspace:
             self._u_dot = layout.room(q)
         return *self._dots, layout.pack(d.initial, self._u_dot)
 
-    def no_bars(self, loads: int) -> tuple[Array, Array, Array]:
-        """Zeros to add the cotangents of the matrix, of u and of so many profiles to."""
-        rows = self.layout.rows
-        self._bars.fill(0.0)
-        return (
-            self._bars[: 3 * rows],
-            self._bars[3 * rows : 4 * rows],
-            self._bars[4 * rows : (4 + loads) * rows],
-        )
-
-    def bars(self, loads: int) -> Array:
-        """What was added, (4 + loads, N) vectors in the order of the nodes."""
-        return self.layout.unpack(self._bars, 4 + loads)
+    def _make_room_for_the_way_back(self, steps: Steps) -> None:
+        """For K^T and the cotangents: of K, u and the profiles, one behind the other in `bars`."""
+        layout, rows = self.layout, self.layout.rows
+        self.K_T, self.factors_T = layout.room(3), self._room_for_factors(steps)
+        self.bars = layout.room(4 + self.loads)
+        self.K_bar, self.u_bar = self.bars[: 3 * rows], self.bars[3 * rows : 4 * rows]
+        self.G_bar = self.bars[4 * rows :]
 
     def _room_for_factors(self, steps: Steps) -> Factors:
         layout, stages = self.layout, steps.stages
