@@ -67,6 +67,7 @@ class Objective:
         parts = [_data(experiment) for experiment in study.experiments]
         self.data = np.concatenate([d for d, _ in parts])
         self.weights = np.concatenate([w for _, w in parts])
+        self._twice_weights = 2.0 * self.weights
         self._loss = LOSSES[study.fit.loss]
         self._threshold = HUBER if study.fit.threshold is None else study.fit.threshold
         self.prior = prior_of(study, self.parameters)
@@ -135,7 +136,8 @@ class Objective:
 
     def weighted(self, y: Array) -> Array:
         """r = (y - d) / sigma, (M,); sigma is 1 where none is given."""
-        return np.asarray((y - self.data) * self.weights)
+        r: Array = (y - self.data) * self.weights
+        return r
 
     def shaped(self, y: Array) -> Shaped:
         """The residuals as the loss counts them."""
@@ -152,6 +154,8 @@ class Objective:
 
         A complex theta (complex step) gives the real part of J, and the complex gradient.
         """
+        if self._remembered is None:
+            return self._value_and_gradient(theta)
         found: tuple[float, Array] = self._once(self._value_and_gradient, theta)
         return found
 
@@ -170,7 +174,7 @@ class Objective:
             residuals.append(penalty.residuals(theta))
             theta_bar += 2.0 * penalty.pull(theta, residuals[-1])
         J = _sum_of_squares(stacked(residuals))
-        return J, 2.0 * shaped.s * shaped.slope * self.weights, theta_bar
+        return J, shaped.s * shaped.slope * self._twice_weights, theta_bar
 
     def hessian_vector(self, theta: Array, v: Array) -> Array:
         """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
@@ -217,6 +221,8 @@ class Objective:
 
     def linearise(self, theta: Array) -> tuple[Array, Array]:
         """The readings y (M,) and dy/dtheta (M, p), by tangent marches."""
+        if self._remembered is None:
+            return self._linearise(theta)
         found: tuple[Array, Array] = self._once(self._linearise, theta)
         return found
 
@@ -230,8 +236,7 @@ class Objective:
             self._remembered = None
 
     def _once(self, evaluate: Callable[[Array], Any], theta: Array) -> Any:
-        if self._remembered is None:
-            return evaluate(theta)
+        assert self._remembered is not None
         key = evaluate.__name__, theta.dtype, theta.tobytes()
         if key not in self._remembered:
             self._remembered[key] = evaluate(theta)

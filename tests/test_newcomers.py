@@ -184,7 +184,7 @@ def cauchy(r: np.ndarray, c: float) -> Shaped:
 
 
 def forgetful(r: np.ndarray, c: float) -> Shaped:
-    return replace(cauchy(r, c), slope=np.ones(r.shape))
+    return cauchy(r, c)._replace(slope=np.ones(r.shape))
 
 
 @pytest.mark.parametrize(("loss", "right"), [(cauchy, True), (forgetful, False)])
