@@ -61,6 +61,8 @@ def further_starts(objective: Objective, count: int) -> list[Array]:
     Drawn evenly between finite bounds, else about the start values; in the logarithm where the
     search runs in it. A curve is moved as a whole, a network gets new weights.
     """
+    if count == 0:
+        return []
     rng, p, scaling = np.random.default_rng(count), objective.parameters, Scaling(objective)
     z, lower, upper = scaling.to_z(p.start), scaling.lower, scaling.upper
     within = np.isfinite(lower) & np.isfinite(upper) & p.scalar

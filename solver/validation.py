@@ -91,9 +91,11 @@ def validate_for_fit(study: Study) -> None:
         detail = "a prior is weighed against the noise of the readings: give the sensors a sigma"
         raise InvalidExperiment(Problem(("fit", "prior"), "missing_sigma", detail))
     named = {unknown.name: unknown for _, unknown in study.unknowns}
+    readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
+    if readings >= sum(unknown.size for unknown in named.values()):
+        return
     held = {name for name in study.fit.prior} | set(_curves(study))
     count = sum(u.size for name, u in named.items() if name not in held)
-    readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
     if readings < count:
         detail = f"{readings} readings cannot determine {count} unknowns: add readings, or fix some"
         raise InvalidExperiment(Problem((*study.place(0), "sensors"), "too_few_readings", detail))
@@ -175,6 +177,8 @@ def _fit(fit: Fit) -> Iterator[Problem]:
 
 def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
     """Whether what `fit` says of unknowns is said of unknowns that there are."""
+    if not (study.fit.prior or study.fit.smoothing):
+        return
     names, curves = [unknown.name for _, unknown in study.unknowns], _curves(study)
     for key, known, kind in (("prior", names, "unknown"), ("smoothing", curves, "unknown curve")):
         for name in getattr(study.fit, key):
