@@ -71,7 +71,7 @@ class Stage:
     def residual(self, u: Array) -> float:
         """How far the books are from balance, as a temperature."""
         s = self.looked(u)
-        balance(self.work.books, self.work.joint, s)
+        balance(self.work.books, self.work.joint, s, True)
         h, q = self.unpacked(s.h), self.unpacked(s.q)
         left = h - (self.target + self.step * q) / self.capacities
         left[self.held] = 0.0

@@ -189,8 +189,8 @@ def from_lane_right(here: Any) -> Any:
 
 
 @kernel
-def balance(books: Books, joint: Array | None, s: Scratch) -> None:
-    """q, J and D = dE/du of the heat content E at s.u, after `look`."""
+def balance(books: Books, joint: Array | None, s: Scratch, flows: bool) -> None:
+    """J, D = dE/du of the heat content E, and with `flows` q, at s.u after `look`."""
     rows, arms, share = books.capacities.shape[0], books.arms, books.share
     capacities, pins, temperatures = books.capacities, books.pins, s.u
     conduct, keep = polynomial(books.conduct), polynomial(books.store)
@@ -222,7 +222,8 @@ def balance(books: Books, joint: Array | None, s: Scratch) -> None:
             _, c = at_row(keep, here[0])
         between = (load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r))
         q, J_below, J_sum, J_above = flow(between, share, here, left, right)
-        store(q_rows, r, q)
+        if flows:
+            store(q_rows, r, q)
         store(J, r, J_below)
         store(J, rows + r, J_sum)
         store(J, 2 * rows + r, J_above)

@@ -288,7 +288,7 @@ def forward(
             copy(rows, s.u, 0, states, base + i * rows)
             if i < stages - 1:
                 look(books, s, True)
-                balance(books, joint, s)
+                balance(books, joint, s, True)
                 for p in range(loads):
                     store(w, p, load(histories, at + p))
                 copy(rows, s.q, 0, G, (loads + i) * rows)

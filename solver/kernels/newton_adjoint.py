@@ -69,7 +69,7 @@ def adjoint(
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - start) * stages + i) * rows, s.u, 0)
             look(books, s, all_laws)
-            balance(books, joint, s)
+            balance(books, joint, s, False)
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
@@ -80,7 +80,6 @@ def adjoint(
                 add_product(transposed, joint, rows, phi, 0, z, own)
             else:
                 for r in range(rows):
-                    store(phi, r, like(phi, 0.0))
                     store(z, own + r, load(D, r) * load(heat_bar, r))
                 for q in range(probes.shape[1]):
                     at = (k + 1) * probes.shape[1] + q
@@ -96,7 +95,10 @@ def adjoint(
                 pinned_bar[(k * stages + i) * held + e] += element(z, row, lane)
                 put(z, row, lane, 0.0)
             for r in range(rows):
-                add(phi, r, step * load(z, own + r))
+                phi_r = step * load(z, own + r)
+                if i < stages - 1:
+                    phi_r = phi_r + load(phi, r)
+                store(phi, r, phi_r)
             add_balance_bar(books, joint, s, phi, arms_bar, conduct_bar, conduct_powers)
             if capacities_bar.shape[0] > 0 or store_bar.shape[0] > 0:
                 fixed = s.y
@@ -127,43 +129,54 @@ def add_balance_bar(
     """The transpose by arms and by the law that conducts of ``phi . q``, all laws looked at."""
     rows, share, own = s.u.shape[0], books.share, 1.0 - books.share
     temperatures, kappa, arms, saved = s.u, s.kappa, books.arms, s.saved
-    law, count = polynomial(books.conduct), powers.shape[0]
-    last = rows - 1
-    u, k, p = load(temperatures, 0), load(kappa, 0), load(phi, 0)
+    law, count, last = polynomial(books.conduct), powers.shape[0], rows - 1
+    wanted, conducts, lecture = arms_bar.shape[0] > 0, conduct_bar.shape[0] > 0, share == 0.0
+    u, p = load(temperatures, 0), load(phi, 0)
+    k = load(kappa, 0) if wanted else u
     below, above = load(arms, 0), load(arms, 2 * rows)
     first, k_first, p_first, below_first = u, k, p, below
     left, k_left, p_left, above_left = u, k, 0.0 * p, above
+    sum_0, sum_1 = like(phi, 0.0), like(phi, 0.0)
     if joint is not None:
-        left, k_left = from_left(load(temperatures, last)), from_left(load(kappa, last))
-        p_left, above_left = from_left(load(phi, last)), from_left(load(arms, 2 * rows + last))
+        left, p_left = from_left(load(temperatures, last)), from_left(load(phi, last))
+        k_left = from_left(load(kappa, last)) if wanted else left
+        above_left = from_left(load(arms, 2 * rows + last))
     for r in range(rows):
         right, k_right, p_right, below_right = u, k, 0.0 * p, below
         if r < last:
-            right, k_right = load(temperatures, r + 1), load(kappa, r + 1)
-            p_right, below_right = load(phi, r + 1), load(arms, r + 1)
+            right, p_right = load(temperatures, r + 1), load(phi, r + 1)
+            below_right = load(arms, r + 1)
+            if wanted:
+                k_right = load(kappa, r + 1)
         elif joint is not None:
             right, k_right = from_right(first), from_right(k_first)
             p_right, below_right = from_right(p_first), from_right(below_first)
         fall, rise = left - u, right - u
-        if arms_bar.shape[0] > 0:
+        if wanted:
             add(arms_bar, r, p * (own * k + share * k_left) * fall)
             add(arms_bar, rows + r, p * u)
             add(arms_bar, 2 * rows + r, p * (own * k + share * k_right) * rise)
-        if conduct_bar.shape[0] > 0:
+        if conducts:
             kappa_bar = own * (p * (below * fall + above * rise))
-            # what this node's kappa does in its neighbours' books
-            kappa_bar = kappa_bar - share * (p_left * above_left * fall)
-            kappa_bar = kappa_bar - share * (p_right * below_right * rise)
+            if not lecture:  # what this node's kappa does in its neighbours' books
+                kappa_bar = kappa_bar - share * (p_left * above_left * fall)
+                kappa_bar = kappa_bar - share * (p_right * below_right * rise)
             if law.alone:
-                xi, power = (u - law.center) * law.inverse, kappa_bar
-                for d in range(count):
-                    add(powers, d, power)
+                xi = (u - law.center) * law.inverse
+                power = kappa_bar * xi
+                sum_0, sum_1 = sum_0 + kappa_bar, sum_1 + power
+                for d in range(2, count):
                     power = power * xi
+                    add(powers, d, power)
             else:
                 store(saved, r, kappa_bar)
         above_left, above = above, load(arms, 2 * rows + min(r + 1, last))
         left, k_left, p_left = u, k, p
         u, k, p, below = right, k_right, p_right, below_right
+    if conducts and law.alone:
+        add(powers, 0, sum_0)
+        if count > 1:
+            add(powers, 1, sum_1)
     if conduct_bar.shape[0] > 0 and not law.alone:
         n = s.flat_u.shape[0]
         add_powers(s.conduct_where, s.conduct_xi.reshape(n), saved.reshape(n), conduct_bar)
@@ -180,15 +193,23 @@ def add_heat_bar(
         for r in range(rows):
             add(capacities_bar, r, load(h, r) * load(y, r))
     if store_bar.shape[0] > 0:
+        sum_0, sum_1, sum_2 = like(y, 0.0), like(y, 0.0), like(y, 0.0)
         for r in range(rows):
             h_bar = load(capacities, r) * load(y, r)
             if law.alone:
                 xi = (load(temperatures, r) - law.center) * law.inverse
-                for d in range(count):
-                    add(powers, d, h_bar)
-                    h_bar = h_bar * xi
+                power, square = h_bar * xi, h_bar * xi * xi
+                sum_0, sum_1, sum_2 = sum_0 + h_bar, sum_1 + power, sum_2 + square
+                for d in range(3, count):
+                    square = square * xi
+                    add(powers, d, square)
             else:
                 store(saved, r, h_bar)
+        if law.alone:
+            add(powers, 0, sum_0)
+            add(powers, 1, sum_1)
+            if count > 2:
+                add(powers, 2, sum_2)
         if not law.alone:
             n = s.flat_u.shape[0]
             add_powers(s.store_where, s.store_xi.reshape(n), saved.reshape(n), store_bar)

@@ -159,14 +159,14 @@ def ask_again(
     """
     rows = target.shape[0]
     look(books, s, True)
-    balance(books, joint, s)
+    balance(books, joint, s, True)
     for r in range(rows):
         stored = load(books.capacities, r) * load(s.h, r)
         store(s.y, r, (stored - load(target, r)) - step * load(s.q, r))
     copy(rows, s.u, 0, s.saved, 0)
     move_back(share, s)
     look(books, s, True)
-    balance(books, joint, s)
+    balance(books, joint, s, True)
     factor(s.J, rows, step, s.D, s.factors, joint, 0)
     sweep(s.factors, joint, 0, rows, s.y, 0, 0, s.y, s.y, s.y, 0)
     sweep_back(s.factors, joint, 0, rows, s.y, 0)
@@ -188,7 +188,7 @@ def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scra
     c, total, n = books.store.coefficients, 0.0, s.flat_u.shape[0]
     degree, rows = c.shape[1] - 1, target.shape[0]
     look(books, s, True)
-    balance(books, joint, s)
+    balance(books, joint, s, True)
     for r in range(rows):
         diagonal = load(s.J, rows + r) - load(s.J, r) - load(s.J, 2 * rows + r)
         store(s.saved, r, step * diagonal * load(s.u, r))

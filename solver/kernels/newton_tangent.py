@@ -59,7 +59,7 @@ def tangent(
     s = scratch(books)
     copy(rows, states, 0, s.u, 0)
     look(books, s, True)
-    balance(books, joint, s)
+    balance(books, joint, s, False)
     for d in range(directions):
         set_fixed(books, capacities_dot, d * rows, store_dot[d], s, heat_dot, d * rows)
         add_stored(s, u_dot, d * rows, heat_dot, d * rows)
@@ -68,7 +68,7 @@ def tangent(
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - first) * stages + i) * rows, s.u, 0)
             look(books, s, True)
-            balance(books, joint, s)
+            balance(books, joint, s, False)
             factor(s.J, rows, step, s.D, s.factors, joint, 0)
             for j in range(i + 1):
                 store(w, j, like(w, dt * A[i, j]))
