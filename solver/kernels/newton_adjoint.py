@@ -20,7 +20,7 @@ from solver.kernels.compiled import kernel
 from solver.kernels.lanes import add, empty, from_left, from_right, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.march import add_load_bars, add_readings, copy, set_sum
-from solver.kernels.nodes import add_reading, element, put
+from solver.kernels.nodes import element, put
 from solver.kernels.pieces import add_powers, polynomial
 from solver.kernels.sweeps import add_product, sweep_back
 from solver.kernels.tridiagonal import Array, factor_and_sweep_transposed, transpose
@@ -64,6 +64,9 @@ def adjoint(
     transposed, w = empty(G, 3 * rows), empty(G, stages)
     s = scratch(books)
     D, all_laws = s.D, arms_bar.shape[0] + capacities_bar.shape[0] > 0
+    stored = capacities_bar.shape[0] + store_bar.shape[0] > 0
+    now = (stages - 1) * rows  # eps during the sweep: the last stage is solved in its place
+    copy(rows, heat_bar, 0, z, now)
     for k in range(last - 1, first - 1, -1):
         for i in range(stages - 1, -1, -1):
             step, own = dt * A[i, i], i * rows
@@ -79,13 +82,14 @@ def adjoint(
                     store(z, own + r, like(z, 0.0))
                 add_product(transposed, joint, rows, phi, 0, z, own)
             else:
-                for r in range(rows):
-                    store(z, own + r, load(D, r) * load(heat_bar, r))
-                for q in range(probes.shape[1]):
-                    at = (k + 1) * probes.shape[1] + q
-                    add_reading(z, own + probes[0, q], probes[1, q], readings_bar, at)
+                if stored:
+                    copy(rows, z, now, heat_bar, 0)
+                add_over(D, probes, readings_bar, k + 1, z, now)
             if step != 0.0:
-                factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
+                weighted = i == stages - 1
+                factor_and_sweep_transposed(
+                    s.J, rows, step, s.D, s.factors, joint, z, own, weighted
+                )
                 sweep_back(s.factors, joint, 0, rows, z, own)
             else:
                 for r in range(rows):
@@ -100,20 +104,33 @@ def adjoint(
                     phi_r = phi_r + load(phi, r)
                 store(phi, r, phi_r)
             add_balance_bar(books, joint, s, phi, arms_bar, conduct_bar, conduct_powers)
-            if capacities_bar.shape[0] > 0 or store_bar.shape[0] > 0:
-                fixed = s.y
-                for r in range(rows):
-                    store(fixed, r, -load(z, own + r))
-                    if i == stages - 1:
-                        add(fixed, r, load(heat_bar, r))
+            if stored:
+                set_fixed_bar(rows, z, own, heat_bar, i == stages - 1, s.y)
                 add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
             if G_bar.shape[0] > 0 or histories_bar.shape[0] > 0:
                 at = (k * stages + i) * loads
                 add_load_bars(rows, loads, phi, G, histories, at, G_bar, histories_bar)
-        copy(rows, z, 0, heat_bar, 0)
-        for i in range(1, stages):
+        for i in range(stages - 1):
             for r in range(rows):
-                add(heat_bar, r, load(z, i * rows + r))
+                add(z, now + r, load(z, i * rows + r))
+    copy(rows, z, now, heat_bar, 0)
+
+
+@kernel
+def add_over(D: Array, probes: Array, readings_bar: Array, k: int, z: Array, at: int) -> None:
+    """Add the readings' cotangents of step k, over D, by which the sweep multiplies."""
+    for q in range(probes.shape[1]):
+        row, lane = probes[0, q], probes[1, q]
+        reading = readings_bar[k * probes.shape[1] + q] / element(D, row, lane)
+        put(z, at + row, lane, element(z, at + row, lane) + reading)
+
+
+@kernel
+def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, out: Array) -> None:
+    """The cotangent of E at fixed temperatures."""
+    for r in range(rows):
+        eps = load(heat_bar, r) if is_last else like(heat_bar, 0.0)
+        store(out, r, eps - load(z, at + r))
 
 
 @kernel

@@ -187,8 +187,11 @@ def factor_and_sweep_transposed(
     joint: Array | None,
     z: Array,
     at: int,
+    weighted: bool,
 ) -> None:
     """Of M^T x = z[at:], M = D - step K, the way down in place: factoring and sweep in one.
+
+    Of M^T x = D z[at:] where it is `weighted`.
 
     `sweep_back` is the way back. Pivots are M's own. f takes what the way back needs.
     """
@@ -211,7 +214,10 @@ def factor_and_sweep_transposed(
         t, fill = t * inverse, fill * inverse
         first_t = first_t + lead * t
         lead = -(lead * (above * inverse))
-        y = (load(z, at + r) - before * y) * inverse
+        rhs = load(z, at + r)
+        if weighted:
+            rhs = rhs * load(D, r)
+        y = (rhs - before * y) * inverse
         first_y = first_y + lead_T * y
         fill_T = -(before * fill_T) * inverse
         upper = after * inverse
@@ -228,7 +234,10 @@ def factor_and_sweep_transposed(
         store(M, 1, t - above * from_right(first_t))
         store(M, 2, above * from_right(lead))
         invert(M, joint)
-        rhs = load(z, at + last) - before * y
+        rhs = load(z, at + last)
+        if weighted:
+            rhs = rhs * load(D, last)
+        rhs = rhs - before * y
         rhs = rhs - from_right(-step * load(K, 0)) * from_right(first_y)
         store(M, 0, rhs)
         for c in range(LANES):  # the transposed inverse
