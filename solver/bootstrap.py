@@ -53,7 +53,7 @@ def bootstrap(
     if sigma_given(fit.study):
         sigma = 1.0  # the weights hold it
     elif sigma is None:
-        raise InvalidExperiment(Problem(("sensors",), "no_sigma", UNKNOWN_NOISE))
+        raise InvalidExperiment(Problem(("sensors",), "missing_sigma", UNKNOWN_NOISE))
     noise = np.random.default_rng(seed).standard_normal((sets, objective.data.size))
     data = objective.predict(fit.theta) + sigma * noise / objective.weights
     return refit(fit, data, threads=threads, pulse=pulse)

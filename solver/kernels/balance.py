@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solver.kernels.compiled import kernel, row
-from solver.kernels.lanes import empty, from_left, from_right, load, store
+from solver.kernels.lanes import empty, from_left, from_right, like, load, store
+from solver.kernels.nodes import put
 from solver.kernels.pieces import Pieces, Polynomial, at_row, evaluate, polynomial
 from solver.kernels.tridiagonal import PARTS, Array
 
@@ -40,7 +41,8 @@ class Books(NamedTuple):
 
     arms (3 rows): below, sum, above; capacities and pins (rows); conduct: kappa, store: h; share:
     1/2 or 0; held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a
-    node, which are held too and follow the last node, whose row and lane is `last` (2,).
+    node, which are held too and follow the last node, whose row and lane is `last` (2,);
+    exchanges: whether rows of `arms` have a sum, through which heat is lost.
     """
 
     arms: Array
@@ -52,6 +54,7 @@ class Books(NamedTuple):
     held: Array
     padding: Array
     last: Array
+    exchanges: bool
 
 
 class Scratch(NamedTuple):
@@ -192,7 +195,8 @@ def from_lane_right(here: Any) -> Any:
 def balance(books: Books, joint: Array | None, s: Scratch, flows: bool) -> None:
     """J, D = dE/du of the heat content E, and with `flows` q, at s.u after `look`."""
     rows, arms, share = books.capacities.shape[0], books.arms, books.share
-    capacities, pins, temperatures = books.capacities, books.pins, s.u
+    exchanges = books.exchanges
+    capacities, temperatures = books.capacities, s.u
     conduct, keep = polynomial(books.conduct), polynomial(books.store)
     kappa, kappa_u, c_rows, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
     last = rows - 1
@@ -220,15 +224,27 @@ def balance(books: Books, joint: Array | None, s: Scratch, flows: bool) -> None:
         c = load(c_rows, r)
         if keep.alone:
             _, c = at_row(keep, here[0])
-        between = (load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r))
+        total = load(arms, rows + r) if exchanges else like(arms, 0.0)
+        between = (load(arms, r), total, load(arms, 2 * rows + r))
         q, J_below, J_sum, J_above = flow(between, share, here, left, right)
         if flows:
             store(q_rows, r, q)
         store(J, r, J_below)
         store(J, rows + r, J_sum)
         store(J, 2 * rows + r, J_above)
-        store(D, r, load(capacities, r) * c + load(pins, r))
+        store(D, r, load(capacities, r) * c)
         left, here = here, right
+    hold_rows(books, D)
+
+
+@kernel
+def hold_rows(books: Books, D: Array) -> None:
+    """The rows of held nodes are the identity's: there D is 1, as `pins` says."""
+    held, padding = books.held, books.padding
+    for e in range(held.shape[1]):
+        put(D, held[0, e], held[1, e], 1.0)
+    for e in range(padding.shape[1]):
+        put(D, padding[0, e], padding[1, e], 1.0)
 
 
 @kernel
