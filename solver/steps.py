@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 from solver.integrators import Tableau
 from solver.kernels import Array
@@ -39,12 +38,6 @@ class Steps:
     def phase(self, step: int) -> int:
         """1 in the first steps where they have their own rows, else 0."""
         return int(step < self._start)
-
-    def blocks(self, rows: int, memory: int) -> Iterator[tuple[int, int]]:
-        """Runs of steps whose stage values, `rows` numbers each, fit `memory` bytes together."""
-        length = max(1, memory // (8 * rows * self.stages))
-        rest = self.count % length  # comes first: the last block is never computed again
-        return chain(_ranges(0, rest, length), _ranges(rest, self.count, length))
 
     def slices(
         self, first: int, last: int, rows: int, seconds_per_row: float, memory: int = sys.maxsize
