@@ -266,7 +266,7 @@ def _least(score: Callable[[float], float], weights: Array) -> tuple[float, str]
         return float(weights[best]), FOLLOWED if best else LARGEST
     around = np.log(weights[best + 1]), np.log(weights[best - 1])
     found = minimize_scalar(lambda z: score(np.exp(z)), bounds=around, method="bounded")
-    return float(np.exp(found.x)), ""
+    return float(f"{np.exp(found.x):.4g}"), ""  # nearer ones are told apart by round-off alone
 
 
 def _quotients(widths: Array) -> csr_array:
