@@ -96,7 +96,6 @@ class NewtonWorkspace:
             held=self._held,
             padding=self._padding,
             last=self._last,
-            exchanges=bool(np.any(c.arms[1])),
         )
         self.states.start(c.initial)
 

@@ -19,8 +19,8 @@ Held nodes are pinned to a given temperature: they have no books. Their rows of 
 capacities are zero, and `pins` is 1 there and 0 elsewhere, so that their row of the matrix of a
 Newton step is the identity's and nothing changes them.
 
-Vectors stand in rows of lanes. Laws of one piece are evaluated in the lanes; laws of several, node
-by node beforehand (`look`).
+Vectors stand in rows of lanes. What depends on a law is a pass of its own (`look`), and so is what
+depends on the form: the other loops have nothing to choose in, row by row.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import kernel, row
-from solver.kernels.lanes import empty, from_left, from_right, like, load, store
-from solver.kernels.nodes import put
-from solver.kernels.pieces import Pieces, Polynomial, at_row, evaluate, polynomial
+from solver.kernels.compiled import borrowing, kernel, row
+from solver.kernels.lanes import empty, load, store
+from solver.kernels.nodes import left_of_first, put, right_of
+from solver.kernels.pieces import Pieces, look_at
 from solver.kernels.tridiagonal import PARTS, Array
 
 
@@ -41,8 +41,7 @@ class Books(NamedTuple):
 
     arms (3 rows): below, sum, above; capacities and pins (rows); conduct: kappa, store: h; share:
     1/2 or 0; held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a
-    node, which are held too and follow the last node, whose row and lane is `last` (2,);
-    exchanges: whether rows of `arms` have a sum, through which heat is lost.
+    node, which are held too and follow the last node, whose row and lane is `last` (2,).
     """
 
     arms: Array
@@ -54,7 +53,6 @@ class Books(NamedTuple):
     held: Array
     padding: Array
     last: Array
-    exchanges: bool
 
 
 class Scratch(NamedTuple):
@@ -75,6 +73,7 @@ class Scratch(NamedTuple):
     flat_kappa_u: Array
     flat_h: Array
     flat_c: Array
+    flat_delta: Array
     conduct_where: Array
     store_where: Array
     conduct_xi: Array
@@ -86,6 +85,7 @@ class Scratch(NamedTuple):
     y: Array
     delta: Array
     saved: Array
+    way: Array  # 3 rows, for `approach`
     factors: Array
 
 
@@ -94,7 +94,8 @@ def scratch(books: Books) -> Scratch:
     """Room for one march."""
     like_rows, rows = books.capacities, books.capacities.shape[0]
     u, kappa, kappa_u = empty(like_rows, rows), empty(like_rows, rows), empty(like_rows, rows)
-    h, c, n = empty(like_rows, rows), empty(like_rows, rows), u.size
+    h, c, delta = empty(like_rows, rows), empty(like_rows, rows), empty(like_rows, rows)
+    n = u.size
     weights = empty(like_rows, rows)
     for r in range(rows):
         store(weights, r, 1.0 / (load(books.capacities, r) + load(books.pins, r)))
@@ -109,6 +110,7 @@ def scratch(books: Books) -> Scratch:
         kappa_u.reshape(n),
         h.reshape(n),
         c.reshape(n),
+        delta.reshape(n),
         np.zeros(n, np.int64),
         np.zeros(n, np.int64),
         empty(like_rows, rows),
@@ -118,126 +120,102 @@ def scratch(books: Books) -> Scratch:
         empty(like_rows, rows),
         weights,
         empty(like_rows, rows),
+        delta,
         empty(like_rows, rows),
-        empty(like_rows, rows),
+        empty(like_rows, 3 * rows),
         empty(like_rows, PARTS * rows),
     )
 
 
-@kernel
-def look(books: Books, s: Scratch, everywhere: bool) -> None:
-    """The laws at s.u: those of several pieces, or with `everywhere` all."""
-    conduct, keep, n = polynomial(books.conduct), polynomial(books.store), s.flat_u.shape[0]
-    if not conduct.alone:
-        where, xi = s.conduct_where, s.conduct_xi.reshape(n)
-        evaluate(books.conduct, 0.0, s.flat_u, where, xi, s.flat_kappa, s.flat_kappa_u)
-    elif everywhere:
-        at_all_rows(conduct, s.u, s.conduct_xi, s.kappa, s.kappa_u)
-    if not keep.alone:
-        where, xi = s.store_where, s.store_xi.reshape(n)
-        evaluate(books.store, 1.0, s.flat_u, where, xi, s.flat_h, s.flat_c)
-    elif everywhere:
-        at_all_rows(keep, s.u, s.store_xi, s.h, s.c)
+@borrowing
+def look(books: Books, s: Scratch, whole: bool) -> None:
+    """Both laws at s.u. The first look is `whole`, and whose xi are asked for: see `look_at`."""
+    look_at(books.conduct, 0.0, s.u, s.conduct_where, s.conduct_xi, s.kappa, s.kappa_u, whole)
+    look_at(books.store, 1.0, s.u, s.store_where, s.store_xi, s.h, s.c, whole)
 
 
-@kernel
-def at_all_rows(law: Polynomial, u: Array, xi: Array, values: Array, slopes: Array) -> None:
-    """A law of one piece."""
-    for r in range(u.shape[0]):
-        v, slope = at_row(law, load(u, r))
-        store(xi, r, (load(u, r) - law.center) * law.inverse)
-        store(values, r, v)
-        store(slopes, r, slope)
+@borrowing
+def flows(books: Books, joint: Array | None, s: Scratch) -> None:
+    """s.q and s.J = dq/du at s.u, after `look`."""
+    if books.share == 0.0:
+        flows_of_nodes(books, joint, s)
+    else:
+        flows_through_faces(books, joint, s)
 
 
-@row
-def flow(arms: Any, share: float, here: Any, left: Any, right: Any) -> tuple[Any, Any, Any, Any]:
-    """q of one row, and its Jacobian: entry below, sum of the row, entry above.
-
-    arms: below, sum, above; here, left, right: u, kappa and its slope.
-    """
-    below, total, above = arms
-    u, k, k_u = here
-    fall, rise = left[0] - u, right[0] - u
-    if share == 0.0:  # the lecture's form: the node's own kappa alone
-        bend = below * fall + above * rise
-        return total * u + k * bend, below * k, total + k_u * bend, above * k
-    own = 1.0 - share
-    k_below, k_above = own * k + share * left[1], own * k + share * right[1]
-    q = below * (k_below * fall) + total * u + above * (k_above * rise)
-    J_below = below * (k_below + share * (left[2] * fall))
-    J_above = above * (k_above + share * (right[2] * rise))
-    J_sum = total + below * (fall * (own * k_u + share * left[2]))
-    J_sum = J_sum + above * (rise * (own * k_u + share * right[2]))
-    return q, J_below, J_sum, J_above
-
-
-@row
-def conducting(law: Polynomial, u: Any) -> tuple[Any, Any, Any]:
-    """u, kappa and its slope, of a law of one piece."""
-    k, k_u = at_row(law, u)
-    return u, k, k_u
-
-
-@row
-def from_lane_left(here: Any) -> Any:
-    """All three from the lane to the left."""
-    return from_left(here[0]), from_left(here[1]), from_left(here[2])
-
-
-@row
-def from_lane_right(here: Any) -> Any:
-    """All three from the lane to the right."""
-    return from_right(here[0]), from_right(here[1]), from_right(here[2])
-
-
-@kernel
-def balance(books: Books, joint: Array | None, s: Scratch, flows: bool) -> None:
-    """J, D = dE/du of the heat content E, and with `flows` q, at s.u after `look`."""
-    rows, arms, share = books.capacities.shape[0], books.arms, books.share
-    exchanges = books.exchanges
-    capacities, temperatures = books.capacities, s.u
-    conduct, keep = polynomial(books.conduct), polynomial(books.store)
-    kappa, kappa_u, c_rows, q_rows, J, D = s.kappa, s.kappa_u, s.c, s.q, s.J, s.D
-    last = rows - 1
-    u = load(temperatures, 0)
-    here = (u, load(kappa, 0), load(kappa_u, 0))
-    if conduct.alone:
-        here = conducting(conduct, u)
-    first, left = here, here
-    if joint is not None:
-        u = load(temperatures, last)
-        left = (u, load(kappa, last), load(kappa_u, last))
-        if conduct.alone:
-            left = conducting(conduct, u)
-        left = from_lane_left(left)
+@borrowing
+def flows_of_nodes(books: Books, joint: Array | None, s: Scratch) -> None:
+    """The lecture's form: every node's own kappa before the second difference."""
+    arms, u, kappa, kappa_u, q, J, rows = (
+        books.arms,
+        s.u,
+        s.kappa,
+        s.kappa_u,
+        s.q,
+        s.J,
+        s.u.shape[0],
+    )
+    left, here = left_of_first(u, 0, rows, joint), load(u, 0)
     for r in range(rows):
-        right = here
-        if r < last:
-            u = load(temperatures, r + 1)
-            if conduct.alone:
-                right = conducting(conduct, u)
-            else:
-                right = (u, load(kappa, r + 1), load(kappa_u, r + 1))
-        elif joint is not None:
-            right = from_lane_right(first)
-        c = load(c_rows, r)
-        if keep.alone:
-            _, c = at_row(keep, here[0])
-        total = load(arms, rows + r) if exchanges else like(arms, 0.0)
-        between = (load(arms, r), total, load(arms, 2 * rows + r))
-        q, J_below, J_sum, J_above = flow(between, share, here, left, right)
-        if flows:
-            store(q_rows, r, q)
-        store(J, r, J_below)
-        store(J, rows + r, J_sum)
-        store(J, 2 * rows + r, J_above)
-        store(D, r, load(capacities, r) * c)
+        right = right_of(u, 0, r, rows, joint)
+        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+        k, bend = load(kappa, r), below * (left - here) + above * (right - here)
+        store(q, r, total * here + k * bend)
+        store(J, r, k * below)
+        store(J, rows + r, total + load(kappa_u, r) * bend)
+        store(J, 2 * rows + r, k * above)
         left, here = here, right
+
+
+@borrowing
+def flows_through_faces(books: Books, joint: Array | None, s: Scratch) -> None:
+    """The divergence form: what leaves one node's volume enters the next one's."""
+    arms, u, kappa, kappa_u, q, J, rows = (
+        books.arms,
+        s.u,
+        s.kappa,
+        s.kappa_u,
+        s.q,
+        s.J,
+        s.u.shape[0],
+    )
+    here, k, k_u = load(u, 0), load(kappa, 0), load(kappa_u, 0)
+    left, k_left = left_of_first(u, 0, rows, joint), left_of_first(kappa, 0, rows, joint)
+    k_u_left = left_of_first(kappa_u, 0, rows, joint)
+    came, both, by_left, _ = face(left, k_left, k_u_left, here, k, k_u)
+    for r in range(rows):
+        right, k_right = right_of(u, 0, r, rows, joint), right_of(kappa, 0, r, rows, joint)
+        k_u_right = right_of(kappa_u, 0, r, rows, joint)
+        goes, both_right, by_here, by_right = face(here, k, k_u, right, k_right, k_u_right)
+        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+        store(q, r, (total * here + above * goes) - below * came)
+        store(J, r, below * by_left)
+        store(J, rows + r, (total + above * both_right) - below * both)
+        store(J, 2 * rows + r, above * by_right)
+        here, k, k_u, came, both, by_left = right, k_right, k_u_right, goes, both_right, by_here
+
+
+@row
+def face(u: Any, k: Any, k_u: Any, right: Any, k_right: Any, k_u_right: Any) -> Any:
+    """What flows between two nodes for an arm of 1, from the right; and its derivatives.
+
+    By both temperatures together, by the left one with its sign changed, by the right one.
+    """
+    rise, mean = right - u, 0.5 * (k + k_right)
+    half = 0.5 * rise
+    return mean * rise, half * (k_u + k_u_right), mean - half * k_u, mean + half * k_u_right
+
+
+@borrowing
+def heat_slopes(books: Books, s: Scratch) -> None:
+    """s.D = dE/du of the heat content E, after `look`; 1 where a node is held."""
+    capacities, c, D = books.capacities, s.c, s.D
+    for r in range(D.shape[0]):
+        store(D, r, load(capacities, r) * load(c, r))
     hold_rows(books, D)
 
 
-@kernel
+@borrowing
 def hold_rows(books: Books, D: Array) -> None:
     """The rows of held nodes are the identity's: there D is 1, as `pins` says."""
     held, padding = books.held, books.padding
@@ -247,9 +225,9 @@ def hold_rows(books: Books, D: Array) -> None:
         put(D, padding[0, e], padding[1, e], 1.0)
 
 
-@kernel
+@borrowing
 def heat_of(books: Books, s: Scratch, heat: Array) -> None:
-    """The heat content E of every node at s.u, after `look` at all laws."""
+    """The heat content E of every node at s.u, after `look`."""
     h, capacities = s.h, books.capacities
-    for r in range(heat.shape[0]):
+    for r in range(h.shape[0]):
         store(heat, r, load(capacities, r) * load(h, r))

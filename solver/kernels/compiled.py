@@ -31,9 +31,17 @@ def kernel(function: Function) -> Function:
     return _compiled(function)
 
 
+def borrowing(function: Function) -> Function:
+    """The same for a kernel that neither makes nor returns arrays: it counts no references.
+
+    Of arrays that come in a tuple Numba would count them, atomically, in every call.
+    """
+    return _compiled(function, _nrt=False)
+
+
 def row(function: Function) -> Function:
     """The same for what is done in one row: it becomes a part of the loop that calls it."""
-    return _compiled(function, forceinline=True)
+    return _compiled(function, forceinline=True, _nrt=False)
 
 
 def _compiled(function: Function, **options: Any) -> Function:

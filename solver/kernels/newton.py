@@ -6,34 +6,25 @@ With E(u) = capacities h(u), the heat content of every node's volume, and Q(u) =
     E(Y_i) = E_k + dt sum_{j<=i} A_ij Q_j(Y_j),    E_{k+1} = E(Y_s),    u_{k+1} = Y_s,
 
 and pinned nodes have Y_i = g(t_k + c_i dt). Each implicit stage is solved by Newton with the
-tridiagonal matrix M = D - dt A_ii J, D = dE/du and J = dq/du; a step that does not bring the
-residual down is halved. Where that leads nowhere, shorter time steps lead the way (`approach`).
+tridiagonal matrix M = D - dt A_ii J, D = dE/du and J = dq/du (`newton_settle`), from where the same
+stage of the steps before leads (`prediction`).
 
 References: Hairer & Wanner, Solving Ordinary Differential Equations II, IV.8 (Newton in implicit
 Runge-Kutta methods); Celia, Bouloutas & Zarba, Water Resour. Res. 26 (1990) 1483-1496 (the form
-that keeps the books); Deuflhard, Newton Methods for Nonlinear Problems (2004), 3.3 (the natural
-monotonicity test) and 5.1 (continuation).
+that keeps the books).
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from solver.kernels.balance import Books, Scratch, balance, heat_of, look, scratch
-from solver.kernels.compiled import kernel
+from solver.kernels.balance import Books, Scratch, flows, look, scratch
+from solver.kernels.compiled import borrowing, kernel
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
 from solver.kernels.march import add_sum, combine, copy
-from solver.kernels.newton_step import ask_again, linearise, move_back, noise, take_step
+from solver.kernels.newton_settle import approach, settle
 from solver.kernels.nodes import element, put, read
-from solver.kernels.pieces import at_row, polynomial
+from solver.kernels.prediction import Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
-
-LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
-SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
-STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
-USUAL = 8  # iterations; whoever needs more may be chasing round-off
-FAST = 0.1  # ratio of two changes from which convergence is quadratic
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
 # Entries of a report.
@@ -41,128 +32,20 @@ WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE, LOWEST, HIGHEST, TEMPERATURE = ra
 REPORT = 10  # entries
 
 
-@kernel
-def settle(
-    books: Books,
-    joint: Array | None,
-    target: Array,
-    step: float,
-    tolerance: float,
-    most: int,
-    smooth: bool,
-    s: Scratch,
-) -> tuple[int, float]:
-    """Solve ``E(u) - step q(u) = target`` for s.u, in place, after `look`.
-
-    Until the next change of u would be below `tolerance` times the largest temperature; where the
-    law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
-    minus them where there is no root to be found, and that change. A complex u takes one iteration
-    more: the last one settles the imaginary part. A step that brings down neither the residual's
-    norm nor that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one
-    is taken all the same, which leads past a kink of a law.
-    """
-    before, share, found = np.inf, 1.0, False
-    size, change = np.inf, np.inf
-    for iteration in range(1, most + (2 if np.iscomplexobj(s.u) else 1)):
-        norm = linearise(books, joint, target, step, s)
-        stuck = not found and not norm < before
-        if stuck and iteration > 1:  # the same matrix, asked again, may see progress all the same
-            again = ask_again(books, joint, target, step, share, s)
-            stuck = not again < (1.0 - 0.25 * share) * size
-            linearise(books, joint, target, step, s)
-        settled = stuck and change <= STAGNANT
-        if not settled and not found and (stuck or iteration > USUAL):
-            settled = norm <= noise(books, joint, target, step, s)
-            change = min(change, tolerance) if settled else change
-        if settled and not np.iscomplexobj(s.u):
-            return iteration, change
-        if settled:
-            found = True
-        elif stuck:
-            share *= 0.5
-            if iteration == 1:
-                return -iteration, change
-            if share >= SHORTEST:
-                move_back(share, s)
-                look(books, s, False)
-                continue
-        size_before = size
-        size, scale = take_step(joint, s)
-        look(books, s, False)
-        if found:
-            return iteration, change
-        ratio = size / size_before if share == 1.0 and iteration > 1 else 1.0
-        change = size / scale if size > 0.0 else 0.0
-        if smooth and ratio <= FAST:
-            change *= ratio * ratio  # what the next step would be, while convergence is quadratic
-        found = change <= tolerance
-        if found and not np.iscomplexobj(s.u):
-            return iteration, change
-        before, share = norm, 1.0
-    return -most, change
-
-
-@kernel
-def approach(
-    books: Books,
-    joint: Array | None,
-    target: Array,
-    step: float,
-    tolerance: float,
-    most: int,
-    smooth: bool,
-    s: Scratch,
-) -> tuple[int, float]:
-    """As `settle`, by shorter steps before the whole one, each from where the last one led.
-
-    On the way from u to the answer stands ``E(v) - w step q(v) = (1 - w) E(u) + w target``, with w
-    from 0 to 1: a shorter step is easier.
-    """
-    rows = target.shape[0]
-    start, goal, last = empty(target, rows), empty(target, rows), empty(target, rows)
-    look(books, s, True)
-    heat_of(books, s, start)
-    done, ahead, total, change = 0.0, 0.25, 0, np.inf
-    while done < 1.0:
-        w = min(done + ahead, 1.0)
-        for r in range(rows):
-            here = load(start, r)
-            store(goal, r, here + w * (load(target, r) - here))
-        copy(rows, s.u, 0, last, 0)
-        count, change = settle(books, joint, goal, w * step, tolerance, most, smooth, s)
-        total += abs(count)
-        if count > 0:
-            done, ahead = w, 2.0 * ahead
-            continue
-        copy(rows, last, 0, s.u, 0)
-        look(books, s, False)
-        if ahead < LEAST_AHEAD:
-            return -total, change
-        ahead *= 0.25
-    return total, change
-
-
-@kernel
+@borrowing
 def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
     """The heat content at s.u, after `look`; whether both laws are positive, u within their limits.
 
     Widens the range of temperatures in a report to those of u.
     """
-    conduct, keep = polynomial(books.conduct), polynomial(books.store)
-    kappa, h_rows, c_rows = s.kappa, s.h, s.c
-    temperatures, capacities = s.u, books.capacities
-    u = real_part(load(temperatures, 0))
-    least, low, high = real_part(like(heat, np.inf)), u, u
+    u, kappa, h, c, capacities = s.u, s.kappa, s.h, s.c, books.capacities
+    low = high = real_part(load(u, 0))
+    least = real_part(load(kappa, 0))
     for r in range(heat.shape[0]):
-        u_r = load(temperatures, r)
-        k, h, c = load(kappa, r), load(h_rows, r), load(c_rows, r)
-        if conduct.alone:
-            k, _ = at_row(conduct, u_r)
-        if keep.alone:
-            h, c = at_row(keep, u_r)
-        store(heat, r, load(capacities, r) * h)
-        least = smaller(least, smaller(real_part(k), real_part(c)))
-        low, high = smaller(low, real_part(u_r)), larger(high, real_part(u_r))
+        store(heat, r, load(capacities, r) * load(h, r))
+        here = real_part(load(u, r))
+        low, high = smaller(low, here), larger(high, here)
+        least = smaller(least, smaller(real_part(load(kappa, r)), real_part(load(c, r))))
     coldest, hottest = least_of(low), largest_of(high)
     report[LOWEST] = min(report[LOWEST], coldest)
     report[HIGHEST] = max(report[HIGHEST], hottest)
@@ -172,12 +55,11 @@ def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
     return fine
 
 
-@kernel
+@borrowing
 def judge(books: Books, s: Scratch) -> tuple[int, int]:
     """What is wrong with the laws at s.u, and where (of the flat nodes): see `survey`."""
     low, high = books.conduct.limits
     least, most = books.store.limits
-    look(books, s, True)
     for i in range(s.flat_u.shape[0]):
         here = s.flat_u[i].real
         if here < low or here > high:
@@ -191,7 +73,7 @@ def judge(books: Books, s: Scratch) -> tuple[int, int]:
     return SETTLED, 0
 
 
-@kernel
+@borrowing
 def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
     """Put the pinned temperatures of a stage into s.u."""
     for e in range(books.held.shape[1]):
@@ -200,7 +82,7 @@ def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
     look(books, s, False)
 
 
-@kernel
+@borrowing
 def follow(books: Books, s: Scratch) -> None:
     """Rows without a node are as warm as the last node, so that no law is asked elsewhere."""
     if books.padding.shape[1] > 0:
@@ -241,59 +123,104 @@ def forward(
     highest u of all nodes, which widen what stands there.
     """
     stages, rows = A.shape[0], books.capacities.shape[0]
-    loads = G.shape[0] // rows - (stages - 1)
-    held = books.held.shape[1]
-    w = empty(histories, loads + stages)
-    heat, target, before = empty(G, rows), empty(G, rows), empty(G, rows)
+    w, heat, target = empty(histories, G.shape[0] // rows + 1), empty(G, rows), empty(G, rows)
     s = scratch(books)
     now = (first - start if keep else min(first - start, 1)) * stages * rows
     copy(rows, states, now, s.u, 0)
     follow(books, s)
-    look(books, s, False)
+    look(books, s, True)
     if not survey(books, s, heat, report):
-        code, report[NODE] = judge(books, s)
-        report[STEP], report[STAGE] = first - 1, stages - 1
-        report[TEMPERATURE] = s.flat_u[int(report[NODE])].real
-        return code
+        return failure(books, s, SETTLED, first - 1, stages - 1, report)
+    past = begin(s, stages)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
-        for i in range(stages):
-            step, at = dt * A[i, i], (k * stages + i) * loads
-            for p in range(loads):
-                store(w, p, step * load(histories, at + p))
-            for j in range(i):
-                store(w, loads + j, like(w, dt * A[i, j]))
-            combine(rows, heat, 0, loads + i, w, G, target, 0)
-            hold(books, pinned, (k * stages + i) * held, s)
-            if step != 0.0:
-                copy(rows, s.u, 0, before, 0)
-                count, change = settle(books, joint, target, step, tolerance, most, smooth, s)
-                if count < 0:
-                    copy(rows, before, 0, s.u, 0)
-                    count, change = approach(books, joint, target, step, tolerance, most, smooth, s)
-                report[TOTAL] += abs(count)
-                report[MOST] = max(report[MOST], abs(count))
-                report[WORST] = max(report[WORST], change)
-                fine = survey(books, s, target if i < stages - 1 else heat, report)
-                if count < 0 or not fine:
-                    code, report[NODE] = judge(books, s)
-                    report[STEP], report[STAGE] = k, i
-                    if count < 0:
-                        report[FIGURE], report[MOST] = change, -count  # else the figure is 0
-                        if code == SETTLED:
-                            code = NOT_CONVERGED
-                            report[NODE] = np.argmax(np.abs(s.delta.reshape(s.flat_u.shape[0])))
-                    report[TEMPERATURE] = s.flat_u[int(report[NODE])].real
-                    return code
-            copy(rows, s.u, 0, states, base + i * rows)
-            if i < stages - 1:
-                look(books, s, True)
-                balance(books, joint, s, True)
-                for p in range(loads):
-                    store(w, p, load(histories, at + p))
-                copy(rows, s.q, 0, G, (loads + i) * rows)
-                add_sum(rows, loads, w, G, G, (loads + i) * rows)
+        code = advance(
+            *(books, joint, A, dt, G, histories, pinned, tolerance, most, smooth),
+            *(k, states, now, base, w, heat, target, past, s, report),
+        )
+        if code != SETTLED:
+            return code
         now = base + (stages - 1) * rows
         for q in range(probes.shape[1]):
             read(states, now + probes[0, q], probes[1, q], readings, (k + 1) * probes.shape[1] + q)
     return SETTLED
+
+
+@borrowing
+def advance(
+    books: Books,
+    joint: Array | None,
+    A: Array,
+    dt: float,
+    G: Array,
+    histories: Array,
+    pinned: Array,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    k: int,
+    states: Array,
+    now: int,
+    to: int,
+    w: Array,
+    heat: Array,
+    target: Array,
+    past: Past,
+    s: Scratch,
+    report: Array,
+) -> int:
+    """One step, from u in states[now:]; its stages go to states[to:]. See `forward`.
+
+    heat: E at u, in place; w (P + s), target: room.
+    """
+    stages, rows, held = A.shape[0], heat.shape[0], books.held.shape[1]
+    loads = G.shape[0] // rows - (stages - 1)
+    for i in range(stages):
+        step, at, at_held = dt * A[i, i], (k * stages + i) * loads, (k * stages + i) * held
+        for p in range(loads):
+            store(w, p, step * load(histories, at + p))
+        for j in range(i):
+            store(w, loads + j, like(w, dt * A[i, j]))
+        combine(rows, heat, 0, loads + i, w, G, target, 0)
+        extrapolate(past, i, s)
+        hold(books, pinned, at_held, s)
+        if step != 0.0:
+            count, change, past.omega[i] = settle(
+                *(books, joint, target, step, tolerance, most, smooth, past.omega[i], s)
+            )
+            if count < 0:
+                copy(rows, states, now, s.u, 0)
+                hold(books, pinned, at_held, s)
+                count, change = approach(books, joint, target, step, tolerance, most, smooth, s)
+            report[TOTAL] += abs(count)
+            report[MOST] = max(report[MOST], abs(count))
+            report[WORST] = max(report[WORST], change)
+            fine = survey(books, s, target if i < stages - 1 else heat, report)
+            if count < 0:
+                report[FIGURE], report[MOST] = change, -count  # else the figure is 0
+                return failure(books, s, NOT_CONVERGED, k, i, report)
+            if not fine:
+                return failure(books, s, SETTLED, k, i, report)
+            remember(past, i, s)
+        copy(rows, s.u, 0, states, to + i * rows)
+        if i < stages - 1:
+            flows(books, joint, s)
+            for p in range(loads):
+                store(w, p, load(histories, at + p))
+            copy(rows, s.q, 0, G, (loads + i) * rows)
+            add_sum(rows, loads, w, G, G, (loads + i) * rows)
+    return SETTLED
+
+
+@borrowing
+def failure(books: Books, s: Scratch, otherwise: int, k: int, stage: int, report: Array) -> int:
+    """What is wrong at s.u, and into a report where; `otherwise` where the laws are not to blame."""
+    code, node = judge(books, s)
+    if code == SETTLED:
+        code, size = otherwise, -1.0
+        for i in range(s.flat_u.shape[0]):
+            if abs(s.flat_delta[i]) > size:
+                node, size = i, abs(s.flat_delta[i])
+    report[STEP], report[STAGE], report[NODE] = k, stage, node
+    report[TEMPERATURE] = s.flat_u[node].real
+    return code

@@ -15,13 +15,13 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, balance, look, scratch
-from solver.kernels.compiled import kernel
-from solver.kernels.lanes import add, empty, from_left, from_right, like, load, store
+from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look, scratch
+from solver.kernels.compiled import borrowing, kernel
+from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.march import add_load_bars, add_readings, copy, set_sum
-from solver.kernels.nodes import element, put
-from solver.kernels.pieces import add_powers, polynomial
+from solver.kernels.nodes import element, left_of_first, put, right_of
+from solver.kernels.pieces import add_law_bar
 from solver.kernels.sweeps import add_product, sweep_back
 from solver.kernels.tridiagonal import Array, factor_and_sweep_transposed, transpose
 
@@ -63,16 +63,16 @@ def adjoint(
     z, phi = empty(G, stages * rows), empty(G, rows)
     transposed, w = empty(G, 3 * rows), empty(G, stages)
     s = scratch(books)
-    D, all_laws = s.D, arms_bar.shape[0] + capacities_bar.shape[0] > 0
-    stored = capacities_bar.shape[0] + store_bar.shape[0] > 0
+    D, stored = s.D, capacities_bar.shape[0] + store_bar.shape[0] > 0
     now = (stages - 1) * rows  # eps during the sweep: the last stage is solved in its place
     copy(rows, heat_bar, 0, z, now)
     for k in range(last - 1, first - 1, -1):
         for i in range(stages - 1, -1, -1):
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - start) * stages + i) * rows, s.u, 0)
-            look(books, s, all_laws)
-            balance(books, joint, s, False)
+            look(books, s, k == last - 1)
+            flows(books, joint, s)
+            heat_slopes(books, s)
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
@@ -84,12 +84,11 @@ def adjoint(
             else:
                 if stored:
                     copy(rows, z, now, heat_bar, 0)
-                add_over(D, probes, readings_bar, k + 1, z, now)
+                for r in range(rows):
+                    store(z, now + r, load(D, r) * load(z, now + r))
+                add_readings(z, now, probes, readings_bar, k + 1)
             if step != 0.0:
-                weighted = i == stages - 1
-                factor_and_sweep_transposed(
-                    s.J, rows, step, s.D, s.factors, joint, z, own, weighted
-                )
+                factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
                 sweep_back(s.factors, joint, 0, rows, z, own)
             else:
                 for r in range(rows):
@@ -103,7 +102,14 @@ def adjoint(
                 if i < stages - 1:
                     phi_r = phi_r + load(phi, r)
                 store(phi, r, phi_r)
-            add_balance_bar(books, joint, s, phi, arms_bar, conduct_bar, conduct_powers)
+            if arms_bar.shape[0] > 0:
+                add_arms_bar(books, joint, s, phi, arms_bar)
+            if conduct_bar.shape[0] > 0:
+                set_kappa_bar(books, joint, s, phi, s.saved)
+                add_law_bar(
+                    *(books.conduct, s.u, s.conduct_where, s.conduct_xi, s.saved),
+                    *(conduct_bar, conduct_powers),
+                )
             if stored:
                 set_fixed_bar(rows, z, own, heat_bar, i == stages - 1, s.y)
                 add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
@@ -116,16 +122,7 @@ def adjoint(
     copy(rows, z, now, heat_bar, 0)
 
 
-@kernel
-def add_over(D: Array, probes: Array, readings_bar: Array, k: int, z: Array, at: int) -> None:
-    """Add the readings' cotangents of step k, over D, by which the sweep multiplies."""
-    for q in range(probes.shape[1]):
-        row, lane = probes[0, q], probes[1, q]
-        reading = readings_bar[k * probes.shape[1] + q] / element(D, row, lane)
-        put(z, at + row, lane, element(z, at + row, lane) + reading)
-
-
-@kernel
+@borrowing
 def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, out: Array) -> None:
     """The cotangent of E at fixed temperatures."""
     for r in range(rows):
@@ -133,106 +130,82 @@ def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, 
         store(out, r, eps - load(z, at + r))
 
 
-@kernel
-def add_balance_bar(
-    books: Books,
-    joint: Array | None,
-    s: Scratch,
-    phi: Array,
-    arms_bar: Array,
-    conduct_bar: Array,
-    powers: Array,
+@borrowing
+def add_arms_bar(
+    books: Books, joint: Array | None, s: Scratch, phi: Array, arms_bar: Array
 ) -> None:
-    """The transpose by arms and by the law that conducts of ``phi . q``, all laws looked at."""
-    rows, share, own = s.u.shape[0], books.share, 1.0 - books.share
-    temperatures, kappa, arms, saved = s.u, s.kappa, books.arms, s.saved
-    law, count, last = polynomial(books.conduct), powers.shape[0], rows - 1
-    wanted, conducts, lecture = arms_bar.shape[0] > 0, conduct_bar.shape[0] > 0, share == 0.0
-    u, p = load(temperatures, 0), load(phi, 0)
-    k = load(kappa, 0) if wanted else u
-    below, above = load(arms, 0), load(arms, 2 * rows)
-    first, k_first, p_first, below_first = u, k, p, below
-    left, k_left, p_left, above_left = u, k, 0.0 * p, above
-    sum_0, sum_1 = like(phi, 0.0), like(phi, 0.0)
-    if joint is not None:
-        left, p_left = from_left(load(temperatures, last)), from_left(load(phi, last))
-        k_left = from_left(load(kappa, last)) if wanted else left
-        above_left = from_left(load(arms, 2 * rows + last))
+    """The transpose of ``phi . q`` by the arms."""
+    u, kappa, rows, share, own = s.u, s.kappa, s.u.shape[0], books.share, 1.0 - books.share
+    here, k = load(u, 0), load(kappa, 0)
+    left, k_left = left_of_first(u, 0, rows, joint), left_of_first(kappa, 0, rows, joint)
     for r in range(rows):
-        right, k_right, p_right, below_right = u, k, 0.0 * p, below
-        if r < last:
-            right, p_right = load(temperatures, r + 1), load(phi, r + 1)
-            below_right = load(arms, r + 1)
-            if wanted:
-                k_right = load(kappa, r + 1)
-        elif joint is not None:
-            right, k_right = from_right(first), from_right(k_first)
-            p_right, below_right = from_right(p_first), from_right(below_first)
-        fall, rise = left - u, right - u
-        if wanted:
-            add(arms_bar, r, p * (own * k + share * k_left) * fall)
-            add(arms_bar, rows + r, p * u)
-            add(arms_bar, 2 * rows + r, p * (own * k + share * k_right) * rise)
-        if conducts:
-            kappa_bar = own * (p * (below * fall + above * rise))
-            if not lecture:  # what this node's kappa does in its neighbours' books
-                kappa_bar = kappa_bar - share * (p_left * above_left * fall)
-                kappa_bar = kappa_bar - share * (p_right * below_right * rise)
-            if law.alone:
-                xi = (u - law.center) * law.inverse
-                power = kappa_bar * xi
-                sum_0, sum_1 = sum_0 + kappa_bar, sum_1 + power
-                for d in range(2, count):
-                    power = power * xi
-                    add(powers, d, power)
-            else:
-                store(saved, r, kappa_bar)
-        above_left, above = above, load(arms, 2 * rows + min(r + 1, last))
-        left, k_left, p_left = u, k, p
-        u, k, p, below = right, k_right, p_right, below_right
-    if conducts and law.alone:
-        add(powers, 0, sum_0)
-        if count > 1:
-            add(powers, 1, sum_1)
-    if conduct_bar.shape[0] > 0 and not law.alone:
-        n = s.flat_u.shape[0]
-        add_powers(s.conduct_where, s.conduct_xi.reshape(n), saved.reshape(n), conduct_bar)
+        right, k_right = right_of(u, 0, r, rows, joint), right_of(kappa, 0, r, rows, joint)
+        p = load(phi, r)
+        add(arms_bar, r, p * (own * k + share * k_left) * (left - here))
+        add(arms_bar, rows + r, p * here)
+        add(arms_bar, 2 * rows + r, p * (own * k + share * k_right) * (right - here))
+        left, k_left, here, k = here, k, right, k_right
 
 
-@kernel
+@borrowing
+def set_kappa_bar(
+    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
+) -> None:
+    """The transpose of ``phi . q`` by the kappa of every node."""
+    if books.share == 0.0:
+        set_kappa_bar_of_nodes(books, joint, s, phi, kappa_bar)
+    else:
+        set_kappa_bar_through_faces(books, joint, s, phi, kappa_bar)
+
+
+@borrowing
+def set_kappa_bar_of_nodes(
+    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
+) -> None:
+    """In the lecture's form."""
+    arms, u, rows = books.arms, s.u, s.u.shape[0]
+    left, here = left_of_first(u, 0, rows, joint), load(u, 0)
+    for r in range(rows):
+        right = right_of(u, 0, r, rows, joint)
+        bend = load(arms, r) * (left - here) + load(arms, 2 * rows + r) * (right - here)
+        store(kappa_bar, r, load(phi, r) * bend)
+        left, here = here, right
+
+
+@borrowing
+def set_kappa_bar_through_faces(
+    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
+) -> None:
+    """In the divergence form, where a face takes half of the kappa of both its nodes."""
+    arms, u, rows = books.arms, s.u, s.u.shape[0]
+    here, p, below = load(u, 0), load(phi, 0), load(arms, 0)
+    rise = here - left_of_first(u, 0, rows, joint)
+    above_left = left_of_first(arms, 2 * rows, rows, joint)
+    came = rise * (left_of_first(phi, 0, rows, joint) * above_left - p * below)
+    for r in range(rows):
+        right, p_right = right_of(u, 0, r, rows, joint), right_of(phi, 0, r, rows, joint)
+        below_right = right_of(arms, 0, r, rows, joint)
+        goes = (right - here) * (p * load(arms, 2 * rows + r) - p_right * below_right)
+        store(kappa_bar, r, 0.5 * (came + goes))
+        here, p, came = right, p_right, goes
+
+
+@borrowing
 def add_heat_bar(
     books: Books, s: Scratch, capacities_bar: Array, store_bar: Array, powers: Array
 ) -> None:
     """The transpose of the heat content by capacities and by h, for the cotangent s.y of E."""
-    rows, temperatures, capacities, saved, y = s.u.shape[0], s.u, books.capacities, s.saved, s.y
-    law, count, h = polynomial(books.store), powers.shape[0], s.h
+    capacities, h, y, h_bar = books.capacities, s.h, s.y, s.saved
     if capacities_bar.shape[0] > 0:
-        for r in range(rows):
+        for r in range(y.shape[0]):
             add(capacities_bar, r, load(h, r) * load(y, r))
     if store_bar.shape[0] > 0:
-        sum_0, sum_1, sum_2 = like(y, 0.0), like(y, 0.0), like(y, 0.0)
-        for r in range(rows):
-            h_bar = load(capacities, r) * load(y, r)
-            if law.alone:
-                xi = (load(temperatures, r) - law.center) * law.inverse
-                power, square = h_bar * xi, h_bar * xi * xi
-                sum_0, sum_1, sum_2 = sum_0 + h_bar, sum_1 + power, sum_2 + square
-                for d in range(3, count):
-                    square = square * xi
-                    add(powers, d, square)
-            else:
-                store(saved, r, h_bar)
-        if law.alone:
-            add(powers, 0, sum_0)
-            add(powers, 1, sum_1)
-            if count > 2:
-                add(powers, 2, sum_2)
-        if not law.alone:
-            n = s.flat_u.shape[0]
-            add_powers(s.store_where, s.store_xi.reshape(n), saved.reshape(n), store_bar)
+        for r in range(y.shape[0]):
+            store(h_bar, r, load(capacities, r) * load(y, r))
+        add_law_bar(books.store, s.u, s.store_where, s.store_xi, h_bar, store_bar, powers)
 
 
-@kernel
+@borrowing
 def add_totals(powers: Array, coefficients_bar: Array) -> None:
     """The first piece's coefficients get the sums over the lanes."""
     if coefficients_bar.shape[0] > 0:

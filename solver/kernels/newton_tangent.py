@@ -12,11 +12,11 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, balance, look, scratch
+from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look, scratch
 from solver.kernels.compiled import kernel
-from solver.kernels.lanes import add, empty, from_left, from_right, like, load, store
+from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.march import add_sum, combine, copy
-from solver.kernels.nodes import put, read
+from solver.kernels.nodes import left_of_first, put, read, right_of
 from solver.kernels.pieces import add_values
 from solver.kernels.sweeps import add_product, sweep, sweep_back
 from solver.kernels.tridiagonal import Array, factor
@@ -59,7 +59,7 @@ def tangent(
     s = scratch(books)
     copy(rows, states, 0, s.u, 0)
     look(books, s, True)
-    balance(books, joint, s, False)
+    heat_slopes(books, s)
     for d in range(directions):
         set_fixed(books, capacities_dot, d * rows, store_dot[d], s, heat_dot, d * rows)
         add_stored(s, u_dot, d * rows, heat_dot, d * rows)
@@ -68,7 +68,8 @@ def tangent(
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - first) * stages + i) * rows, s.u, 0)
             look(books, s, True)
-            balance(books, joint, s, False)
+            flows(books, joint, s)
+            heat_slopes(books, s)
             factor(s.J, rows, step, s.D, s.factors, joint, 0)
             for j in range(i + 1):
                 store(w, j, like(w, dt * A[i, j]))
@@ -150,21 +151,15 @@ def set_conducted(
     s.saved.reshape(n)[:] = 0.0
     add_values(conduct_dot, s.conduct_where, s.conduct_xi.reshape(n), s.saved.reshape(n))
     share, own, arms = books.share, 1.0 - books.share, books.arms
-    temperatures, kappa, kappa_dot, last = s.u, s.kappa, s.saved, rows - 1
+    temperatures, kappa, kappa_dot = s.u, s.kappa, s.saved
     u, k, k_dot = load(temperatures, 0), load(kappa, 0), load(kappa_dot, 0)
-    first, k_first, k_dot_first = u, k, k_dot
-    left, k_left, k_left_dot = u, k, k_dot
-    if joint is not None:
-        left, k_left = from_left(load(temperatures, last)), from_left(load(kappa, last))
-        k_left_dot = from_left(load(kappa_dot, last))
+    left = left_of_first(temperatures, 0, rows, joint)
+    k_left = left_of_first(kappa, 0, rows, joint)
+    k_left_dot = left_of_first(kappa_dot, 0, rows, joint)
     for r in range(rows):
-        right, k_right, k_right_dot = u, k, k_dot
-        if r < last:
-            right, k_right = load(temperatures, r + 1), load(kappa, r + 1)
-            k_right_dot = load(kappa_dot, r + 1)
-        elif joint is not None:
-            right, k_right = from_right(first), from_right(k_first)
-            k_right_dot = from_right(k_dot_first)
+        right = right_of(temperatures, 0, r, rows, joint)
+        k_right = right_of(kappa, 0, r, rows, joint)
+        k_right_dot = right_of(kappa_dot, 0, r, rows, joint)
         below = load(arms_dot, r) * (own * k + share * k_left)
         below = below + load(arms, r) * (own * k_dot + share * k_left_dot)
         above = load(arms_dot, 2 * rows + r) * (own * k + share * k_right)

@@ -1,10 +1,11 @@
-"""One node of a bar: where it stands in rows of lanes, its number is read and written alone."""
+"""Nodes of a bar in rows of lanes: one of them, read and written alone; the neighbours of a row."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from solver.kernels.lanes import add, implements, load, store
+from solver.kernels.compiled import row
+from solver.kernels.lanes import add, from_left, from_right, implements, load, store
 
 
 def read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
@@ -69,3 +70,23 @@ def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) ->
         u_bar[row, lane] += readings_bar[at]
 
     return to_lane
+
+
+@row
+def right_of(x: Any, at: int, r: int, rows: int, joint: Any) -> Any:
+    """The row of x[at:] to the right of row r; where there is none, row r."""
+    value = load(x, at + r)
+    if r < rows - 1:
+        value = load(x, at + r + 1)
+    elif joint is not None:
+        value = from_right(load(x, at))
+    return value
+
+
+@row
+def left_of_first(x: Any, at: int, rows: int, joint: Any) -> Any:
+    """The row of x[at:] to the left of the first; where there is none, the first."""
+    value = load(x, at)
+    if joint is not None:
+        value = from_left(load(x, at + rows - 1))
+    return value

@@ -12,12 +12,12 @@ that a march ends with lie within is asked by the march.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import kernel, row
-from solver.kernels.lanes import filled
+from solver.kernels.compiled import borrowing
+from solver.kernels.lanes import add, like, load, store
 from solver.kernels.tridiagonal import Array
 
 
@@ -32,10 +32,7 @@ class Pieces(NamedTuple):
 
 
 class Polynomial(NamedTuple):
-    """The first piece of a law as plain numbers, up to degree 4; `alone` where it is all there is.
-
-    Numbers, because a function of one row that is given arrays counts references in every row.
-    """
+    """The first piece of a law, up to degree 4, as plain numbers; `alone` where there is no other."""
 
     alone: bool
     curved: bool
@@ -50,7 +47,7 @@ class Polynomial(NamedTuple):
     line1: float
 
 
-@kernel
+@borrowing
 def polynomial(law: Pieces) -> Polynomial:
     """The law's first piece."""
     c, degree = law.coefficients, law.coefficients.shape[1] - 1
@@ -72,23 +69,55 @@ def polynomial(law: Pieces) -> Polynomial:
     )
 
 
-@row
-def at_row(p: Polynomial, u: Any) -> tuple[Any, Any]:
-    """Value and slope of a law of one piece, at one row of temperatures."""
-    v, s = p.line0 + p.line1 * u, filled(u, p.line1)
+@borrowing
+def look_at(
+    law: Pieces,
+    beyond: float,
+    u: Array,
+    where: Array,
+    xi: Array,
+    value: Array,
+    slope: Array,
+    whole: bool,
+) -> None:
+    """The law's value and slope d value / d u at the rows u. See `evaluate`.
+
+    A law of one piece is evaluated in the lanes; its xi, and the slope of a straight line, which
+    stays what it is, only where the look is `whole`.
+    """
+    p, n = polynomial(law), u.size
+    if not p.alone:
+        evaluate(
+            *(law, beyond, u.reshape(n), where, xi.reshape(n), value.reshape(n), slope.reshape(n))
+        )
+        return
     if p.curved:
-        xi = (u - p.center) * p.inverse
-        v, s = p.c4 * xi + p.c3, filled(xi, p.c4)
+        curve(p, u, value, slope)
+    else:
+        for r in range(u.shape[0]):
+            store(value, r, p.line0 + p.line1 * load(u, r))
+    if whole:
+        for r in range(u.shape[0]):
+            store(xi, r, (load(u, r) - p.center) * p.inverse)
+            if not p.curved:
+                store(slope, r, like(u, p.line1))
+
+
+@borrowing
+def curve(p: Polynomial, u: Array, value: Array, slope: Array) -> None:
+    """A polynomial of degree 2 to 4."""
+    for r in range(u.shape[0]):
+        xi = (load(u, r) - p.center) * p.inverse
+        v, s = p.c4 * xi + p.c3, like(u, p.c4)
         s = s * xi + v
         v = v * xi + p.c2
         s = s * xi + v
         v = v * xi + p.c1
-        s = s * xi + v
-        v, s = v * xi + p.c0, s * p.inverse
-    return v, s
+        store(slope, r, (s * xi + v) * p.inverse)
+        store(value, r, v * xi + p.c0)
 
 
-@kernel
+@borrowing
 def evaluate(
     law: Pieces, beyond: float, u: Array, where: Array, xi: Array, value: Array, slope: Array
 ) -> None:
@@ -121,7 +150,38 @@ def evaluate(
         slope[r] = share * s * law.inverse[j]
 
 
-@kernel
+@borrowing
+def add_law_bar(
+    law: Pieces,
+    u: Array,
+    where: Array,
+    xi: Array,
+    value_bar: Array,
+    coefficients_bar: Array,
+    powers: Array,
+) -> None:
+    """Add the transpose of coefficients -> values at the rows u, after `look_at`.
+
+    To coefficients_bar (B, degree + 1); of a law of one piece to powers (degree + 1), lane by lane.
+    """
+    p, n, count = polynomial(law), u.size, powers.shape[0]
+    if not p.alone:
+        add_powers(where, xi.reshape(n), value_bar.reshape(n), coefficients_bar)
+        return
+    sum_0, sum_1 = like(u, 0.0), like(u, 0.0)
+    for r in range(u.shape[0]):
+        bar, x = load(value_bar, r), (load(u, r) - p.center) * p.inverse
+        power = bar * x
+        sum_0, sum_1 = sum_0 + bar, sum_1 + power
+        for d in range(2, count):
+            power = power * x
+            add(powers, d, power)
+    add(powers, 0, sum_0)
+    if count > 1:
+        add(powers, 1, sum_1)
+
+
+@borrowing
 def add_powers(where: Array, xi: Array, value_bar: Array, coefficients_bar: Array) -> None:
     """Add to coefficients_bar (B, degree + 1) the transpose of coefficients -> values."""
     for r in range(xi.shape[0]):
@@ -132,7 +192,7 @@ def add_powers(where: Array, xi: Array, value_bar: Array, coefficients_bar: Arra
             power *= xi[r]
 
 
-@kernel
+@borrowing
 def add_values(coefficients: Array, where: Array, xi: Array, out: Array) -> None:
     """out += the values of other coefficients (B, degree + 1) at the same places."""
     degree = coefficients.shape[1] - 1

@@ -51,7 +51,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.kernels.compiled import kernel, row
+from solver.kernels.compiled import borrowing, kernel, row
 from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 
 Array = NDArray[Any]  # float64, or complex128 in a complex step
@@ -177,24 +177,80 @@ def factor_transposed(
                 joint_T[LANES * stage + r, c] = joint[LANES * stage + c, r]
 
 
-@kernel
-def factor_and_sweep_transposed(
-    K: Array,
-    rows: int,
-    step: float,
-    D: Array,
-    f: Array,
-    joint: Array | None,
-    z: Array,
-    at: int,
-    weighted: bool,
+@borrowing
+def factor_and_sweep(
+    K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array
 ) -> None:
-    """Of M^T x = z[at:], M = D - step K, the way down in place: factoring and sweep in one.
+    """Of M x = x, M = D - step K, the way down in place: factors and sweep in one.
 
-    Of M^T x = D z[at:] where it is `weighted`.
-
-    `sweep_back` is the way back. Pivots are M's own. f takes what the way back needs.
+    `sweep_back` is the way back. f takes what the way back needs, joint is room (8, 8). What is
+    divided by a pivot waits for the row before; t - fill is carried on its own so that only a
+    multiply-add and the division do.
     """
+    last = separator(rows, joint)
+    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else -1.0)
+    lead, first_t, first_y, y = like(K, 1.0), like(K, 0.0), like(K, 0.0), like(K, 0.0)
+    both = t - fill
+    for r in range(last):
+        below, above = -step * load(K, r), -step * load(K, 2 * rows + r)
+        total = load(D, r) - step * load(K, rows + r)
+        inverse = 1.0 / ((total - above) - below * both)
+        both = (total - below * both) * inverse
+        t, fill, above = (total - below * t) * inverse, -(below * fill) * inverse, above * inverse
+        y = (load(x, r) - below * y) * inverse
+        first_t, first_y = first_t + lead * t, first_y + lead * y
+        store(x, r, y)
+        store(f, 3 * rows + r, above)
+        store(f, 4 * rows + r, fill)
+        lead = -(lead * above)
+    if joint is not None:
+        below, above = -step * load(K, last), -step * load(K, 2 * rows + last)
+        t = (load(D, last) - step * load(K, rows + last)) - below * t
+        store(joint, 0, -(below * fill))
+        store(joint, 1, t - above * from_right(first_t))
+        store(joint, 2, above * from_right(lead))
+        store(joint, 3, (load(x, last) - below * y) - above * from_right(first_y))
+        join(joint)
+        store(x, last, load(joint, 3))
+
+
+@borrowing
+def join(joint: Array) -> None:
+    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are below, sum, above."""
+    t, y = 0.0, 0.0
+    for r in range(LANES):
+        below = joint[0, r]
+        t = joint[1, r] - below * t
+        inverse = 1.0 / (t - joint[2, r])
+        t *= inverse
+        joint[2, r] *= inverse
+        y = (joint[3, r] - below * y) * inverse
+        joint[3, r] = y
+    for r in range(LANES - 2, -1, -1):
+        joint[3, r] -= joint[2, r] * joint[3, r + 1]
+
+
+@borrowing
+def join_transposed(joint: Array) -> None:
+    """The same with M^-T; the pivots are those of M."""
+    t, y, before = 0.0, 0.0, 0.0
+    for r in range(LANES):
+        t = joint[1, r] - joint[0, r] * t
+        inverse = 1.0 / (t - joint[2, r])
+        t *= inverse
+        y = (joint[3, r] - before * y) * inverse
+        before = joint[2, r]
+        joint[2, r] = inverse
+        joint[3, r] = y
+    for r in range(LANES - 2, -1, -1):
+        joint[3, r] -= joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
+
+
+@borrowing
+def factor_and_sweep_transposed(
+    K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array, at: int
+) -> None:
+    """`factor_and_sweep` of M^T x = x[at:]. Pivots are M's own."""
     last = separator(rows, joint)
     t, first_t = like(K, 0.0), like(K, 0.0)  # of M, as in `factor`
     fill, lead = like(K, 0.0 if joint is None else -1.0), like(K, 1.0)
@@ -203,49 +259,36 @@ def factor_and_sweep_transposed(
     before = like(K, 0.0)  # the entry of M^T below the diagonal
     if joint is not None:
         before = from_left(-step * load(K, 2 * rows + last))
-    below = -step * load(K, 0)
+    below, both = -step * load(K, 0), t - fill
     for r in range(last):
         above, after = -step * load(K, 2 * rows + r), like(K, 0.0)
         if r < rows - 1:
             after = -step * load(K, r + 1)  # the entry of M^T above
-        t = (load(D, r) - step * load(K, rows + r)) - below * t
-        fill = -(below * fill)
-        inverse = 1.0 / (t - (fill + above))
-        t, fill = t * inverse, fill * inverse
+        total = load(D, r) - step * load(K, rows + r)
+        inverse = 1.0 / ((total - above) - below * both)
+        both = (total - below * both) * inverse
+        t, fill = (total - below * t) * inverse, -(below * fill) * inverse
         first_t = first_t + lead * t
         lead = -(lead * (above * inverse))
-        rhs = load(z, at + r)
-        if weighted:
-            rhs = rhs * load(D, r)
-        y = (rhs - before * y) * inverse
+        y = (load(x, at + r) - before * y) * inverse
         first_y = first_y + lead_T * y
         fill_T = -(before * fill_T) * inverse
         upper = after * inverse
-        store(z, at + r, y)
+        store(x, at + r, y)
         store(f, 3 * rows + r, upper)
         store(f, 4 * rows + r, fill_T)
         lead_T = -(lead_T * upper)
         before, below = above, after
     if joint is not None:
         above = -step * load(K, 2 * rows + last)
-        M = np.empty((3, LANES))
-        store(M, 0, -(below * fill))
         t = (load(D, last) - step * load(K, rows + last)) - below * t
-        store(M, 1, t - above * from_right(first_t))
-        store(M, 2, above * from_right(lead))
-        invert(M, joint)
-        rhs = load(z, at + last)
-        if weighted:
-            rhs = rhs * load(D, last)
-        rhs = rhs - before * y
-        rhs = rhs - from_right(-step * load(K, 0)) * from_right(first_y)
-        store(M, 0, rhs)
-        for c in range(LANES):  # the transposed inverse
-            total = 0.0
-            for r in range(LANES):
-                total += joint[c, r] * M[0, r]
-            M[1, c] = total
-        store(z, at + last, load(M, 1))
+        rhs = load(x, at + last) - before * y
+        store(joint, 0, -(below * fill))
+        store(joint, 1, t - above * from_right(first_t))
+        store(joint, 2, above * from_right(lead))
+        store(joint, 3, rhs - from_right(-step * load(K, 0)) * from_right(first_y))
+        join_transposed(joint)
+        store(x, at + last, load(joint, 3))
 
 
 @kernel

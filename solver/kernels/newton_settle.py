@@ -1,0 +1,136 @@
+r"""Newton's iteration for one stage, ``E(u) - step q(u) = target``, from a guess to the root.
+
+Every step's matrix is tridiagonal (`solver.kernels.newton_step`). Near the root the changes of u
+fall quadratically, ``|delta_{i+1}| <= omega |delta_i|^2``; omega is measured wherever two changes
+follow one another, and tells the change that the next iteration would make, so that none is made to
+see that it was not needed. A step that brings the residual down too little is halved; where that leads
+nowhere, shorter time steps lead the way (`approach`).
+
+References: Deuflhard, Newton Methods for Nonlinear Problems (2004), 2.1 (omega), 3.3 (the natural
+monotonicity test) and 5.1 (continuation); Hairer & Wanner, Solving Ordinary Differential Equations
+II, IV.8 (stopping by what an earlier step showed of the convergence).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from solver.kernels.balance import Books, Scratch, heat_of, look
+from solver.kernels.compiled import borrowing
+from solver.kernels.lanes import load, store
+from solver.kernels.march import copy
+from solver.kernels.newton_step import ask_again, linearise, move_back, noise, take_step
+from solver.kernels.tridiagonal import Array
+
+LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
+SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
+STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
+USUAL = 8  # iterations; whoever needs more may be chasing round-off
+FAST = 0.01  # ratio of two changes from which convergence is quadratic
+DOUBT = 100.0  # factor by which omega may have grown since an earlier stage
+
+
+@borrowing
+def settle(
+    books: Books,
+    joint: Array | None,
+    target: Array,
+    step: float,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    omega: float,
+    s: Scratch,
+) -> tuple[int, float, float]:
+    """Solve ``E(u) - step q(u) = target`` for s.u, in place, after `look`.
+
+    Until the next change of u would be below `tolerance` times the largest temperature; where the
+    law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
+    minus them where there is no root to be found, that change, and omega: as measured here, or the
+    given one of an earlier stage (inf where none is known). A complex u takes one iteration more:
+    the last one settles the imaginary part. A step that brings down neither the residual's norm nor
+    that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one is taken
+    all the same, which leads past a kink of a law.
+    """
+    before, share, found = np.inf, 1.0, False
+    size, last, change, doubt = np.inf, np.inf, np.inf, DOUBT
+    for iteration in range(1, most + (2 if np.iscomplexobj(s.u) else 1)):
+        norm = linearise(books, joint, target, step, s)
+        stuck = not found and not norm < before
+        if stuck and iteration > 1:  # the same matrix, asked again, may see progress all the same
+            again = ask_again(books, joint, target, step, share, s)
+            stuck = not again < (1.0 - 0.25 * share) * size
+            linearise(books, joint, target, step, s)
+        settled = stuck and change <= STAGNANT
+        if not settled and not found and (stuck or iteration > USUAL):
+            settled = norm <= noise(books, joint, target, step, s)
+            change = min(change, tolerance) if settled else change
+        if settled and not np.iscomplexobj(s.u):
+            return iteration, change, omega
+        if settled:
+            found = True
+        elif stuck:
+            share *= 0.5
+            if iteration == 1:
+                return -iteration, change, omega
+            if share >= SHORTEST:
+                move_back(share, s)
+                look(books, s, False)
+                continue
+        size, scale = take_step(joint, s)
+        look(books, s, False)
+        if found:
+            return iteration, change, omega
+        change = size / scale if size > 0.0 else 0.0
+        if iteration > 1:
+            omega, doubt = (change / last**2 if share == 1.0 else np.inf), 1.0
+        last = change
+        if smooth and doubt * omega * change <= FAST:
+            change = min(change, doubt * omega * change**2)
+        found = change <= tolerance
+        if found and not np.iscomplexobj(s.u):
+            return iteration, change, omega
+        before, share = norm, 1.0
+    return -most, change, omega
+
+
+@borrowing
+def approach(
+    books: Books,
+    joint: Array | None,
+    target: Array,
+    step: float,
+    tolerance: float,
+    most: int,
+    smooth: bool,
+    s: Scratch,
+) -> tuple[int, float]:
+    """As `settle`, by shorter steps before the whole one, each from where the last one led.
+
+    On the way from u to the answer stands ``E(v) - w step q(v) = (1 - w) E(u) + w target``, with w
+    from 0 to 1: a shorter step is easier.
+    """
+    rows = target.shape[0]
+    way, last = s.way, 2 * rows  # E at the start, the goal, the last u that was reached
+    goal = way[rows:last]
+    heat_of(books, s, way)
+    done, ahead, total, change = 0.0, 0.25, 0, np.inf
+    while done < 1.0:
+        w = min(done + ahead, 1.0)
+        for r in range(rows):
+            here = load(way, r)
+            store(goal, r, here + w * (load(target, r) - here))
+        copy(rows, s.u, 0, way, last)
+        count, change, _ = settle(
+            *(books, joint, goal, w * step, tolerance, most, smooth, np.inf, s)
+        )
+        total += abs(count)
+        if count > 0:
+            done, ahead = w, 2.0 * ahead
+            continue
+        copy(rows, way, last, s.u, 0)
+        look(books, s, False)
+        if ahead < LEAST_AHEAD:
+            return -total, change
+        ahead *= 0.25
+    return total, change
