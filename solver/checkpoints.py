@@ -4,7 +4,8 @@ The adjoint needs the stage values of every step, last step first. Kept whole th
 ``steps stages`` states, and streaming them through memory costs more than computing them again. So
 the march is cut into blocks:
 
-* all stages are kept while they fit `WHOLE` bytes;
+* all stages are kept while they fit `WHOLE` bytes; where each costs iterations, while they fit in
+  memory;
 * beyond, the state at the start of every block is kept, and a block's stages are computed when the
   sweep reaches it (one more solve a step). Blocks of b steps of s stages and m/b states need
   ``b s + m/b`` states in all, least for ``b = sqrt(m/s)``; they are no shorter than fills `CACHE`;
@@ -86,10 +87,15 @@ class Plan:
 
 
 @cache
-def plan(steps: int, stages: int, state_bytes: int, memory: int = MEMORY) -> Plan:
-    """The march of `steps` steps with states of so many bytes, within `memory` if it can be."""
+def plan(
+    steps: int, stages: int, state_bytes: int, memory: int = MEMORY, *, whole: int = WHOLE
+) -> Plan:
+    """The march of `steps` steps with states of so many bytes, within `memory` if it can be.
+
+    whole: bytes up to which all stages are kept.
+    """
     held = max(3, memory // state_bytes)
-    if 1 + steps * stages <= min(held, max(3, WHOLE // state_bytes)):
+    if 1 + steps * stages <= min(held, max(3, whole // state_bytes)):
         return _every_block(steps, stages, steps)
     length = min(steps, max(1, isqrt(steps // stages), CACHE // (state_bytes * stages)))
     every = _every_block(steps, stages, length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from solver.checkpoints import MEMORY, plan
+from solver.checkpoints import MEMORY, WHOLE, plan
 from solver.experiment import Experiment
 from solver.layout import Pieces
 from solver.loads import loads_of, pinned_of
@@ -34,7 +34,7 @@ def footprint(experiment: Experiment, memory: int = MEMORY) -> Footprint:
     stages, newton = grid.tableau.stages, changes_with_temperature(experiment)
     pinned, loads = len(pinned_of(experiment)), len(loads_of(experiment))
     vector = Pieces(grid.x.size - (0 if newton else pinned)).bytes
-    planned = plan(grid.steps, stages, vector, memory)
+    planned = plan(grid.steps, stages, vector, memory, whole=memory if newton else WHOLE)
     states = planned.states * vector
     vectors = (VECTORS + 2 * loads + FACTORS * stages) * vector
     a_step = READINGS * max(1, len(experiment.sensors)) + 2 * (stages - 1) * (loads + pinned)

@@ -217,7 +217,8 @@ class NewtonMarch:
 
     def _plan(self, c: NewtonCoefficients) -> Plan:
         size = self._workspace(c).layout.bytes
-        return plan(self.steps.count, self.steps.stages, size, self._memory)
+        steps, stages = self.steps.count, self.steps.stages
+        return plan(steps, stages, size, self._memory, whole=self._memory)
 
     def _workspace(self, c: NewtonCoefficients) -> NewtonWorkspace:
         work = self._work

@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solver.kernels.compiled import borrowing, kernel, row
-from solver.kernels.lanes import empty, load, store
+from solver.kernels.lanes import empty, like, load, store
+from solver.kernels.magnitudes import square, total_of
 from solver.kernels.nodes import left_of_first, put, right_of
 from solver.kernels.pieces import Pieces, look_at
 from solver.kernels.tridiagonal import PARTS, Array
@@ -135,64 +136,84 @@ def look(books: Books, s: Scratch, whole: bool) -> None:
 
 
 @borrowing
-def flows(books: Books, joint: Array | None, s: Scratch) -> None:
-    """s.q and s.J = dq/du at s.u, after `look`."""
+def flows(
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+) -> float:
+    """q at s.u to `out`, and s.J = dq/du, after `look`.
+
+    With a target, the residual E - step q - target instead of q, and s.D = dE/du; returns the
+    square of the residual's norm, as a temperature.
+    """
     if books.share == 0.0:
-        flows_of_nodes(books, joint, s)
+        norm = flows_of_nodes(books, joint, target, step, s, out)
     else:
-        flows_through_faces(books, joint, s)
+        norm = flows_through_faces(books, joint, target, step, s, out)
+    if target is not None:
+        hold_rows(books, s.D)
+    squares: float = total_of(norm)
+    return squares
 
 
 @borrowing
-def flows_of_nodes(books: Books, joint: Array | None, s: Scratch) -> None:
+def flows_of_nodes(
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+) -> Any:
     """The lecture's form: every node's own kappa before the second difference."""
-    arms, u, kappa, kappa_u, q, J, rows = (
-        books.arms,
-        s.u,
-        s.kappa,
-        s.kappa_u,
-        s.q,
-        s.J,
-        s.u.shape[0],
-    )
+    arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
     left, here = left_of_first(u, 0, rows, joint), load(u, 0)
+    norm = square(like(u, 0.0))
     for r in range(rows):
         right = right_of(u, 0, r, rows, joint)
         below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
         k, bend = load(kappa, r), below * (left - here) + above * (right - here)
-        store(q, r, total * here + k * bend)
         store(J, r, k * below)
         store(J, rows + r, total + load(kappa_u, r) * bend)
         store(J, 2 * rows + r, k * above)
+        norm = norm + put_flow(total * here + k * bend, r, books, target, step, s, out)
         left, here = here, right
+    return norm
 
 
 @borrowing
-def flows_through_faces(books: Books, joint: Array | None, s: Scratch) -> None:
+def flows_through_faces(
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+) -> Any:
     """The divergence form: what leaves one node's volume enters the next one's."""
-    arms, u, kappa, kappa_u, q, J, rows = (
-        books.arms,
-        s.u,
-        s.kappa,
-        s.kappa_u,
-        s.q,
-        s.J,
-        s.u.shape[0],
-    )
+    arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
     here, k, k_u = load(u, 0), load(kappa, 0), load(kappa_u, 0)
     left, k_left = left_of_first(u, 0, rows, joint), left_of_first(kappa, 0, rows, joint)
     k_u_left = left_of_first(kappa_u, 0, rows, joint)
     came, both, by_left, _ = face(left, k_left, k_u_left, here, k, k_u)
+    norm = square(like(u, 0.0))
     for r in range(rows):
         right, k_right = right_of(u, 0, r, rows, joint), right_of(kappa, 0, r, rows, joint)
         k_u_right = right_of(kappa_u, 0, r, rows, joint)
         goes, both_right, by_here, by_right = face(here, k, k_u, right, k_right, k_u_right)
         below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
-        store(q, r, (total * here + above * goes) - below * came)
         store(J, r, below * by_left)
         store(J, rows + r, (total + above * both_right) - below * both)
         store(J, 2 * rows + r, above * by_right)
+        q = (total * here + above * goes) - below * came
+        norm = norm + put_flow(q, r, books, target, step, s, out)
         here, k, k_u, came, both, by_left = right, k_right, k_u_right, goes, both_right, by_here
+    return norm
+
+
+@row
+def put_flow(
+    q: Any, r: int, books: Books, target: Array | None, step: float, s: Scratch, out: Array
+) -> Any:
+    """What `flows` makes of the q of a row; returns the square of the residual."""
+    squares = square(0.0 * q)
+    if target is None:
+        store(out, r, q)
+    else:
+        capacity = load(books.capacities, r)
+        residual = (capacity * load(s.h, r) - load(target, r)) - step * q
+        store(out, r, residual)
+        store(s.D, r, capacity * load(s.c, r))
+        squares = square(residual * load(s.weights, r))
+    return squares
 
 
 @row

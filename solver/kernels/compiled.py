@@ -36,6 +36,10 @@ def borrowing(function: Function) -> Function:
 
     Of arrays that come in a tuple Numba would count them, atomically, in every call.
     """
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
+def rare(function: Function) -> Function:
     return _compiled(function, _nrt=False)
 
 

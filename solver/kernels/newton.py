@@ -17,7 +17,7 @@ that keeps the books).
 from __future__ import annotations
 
 from solver.kernels.balance import Books, Scratch, flows, look, scratch
-from solver.kernels.compiled import borrowing, kernel
+from solver.kernels.compiled import borrowing, kernel, rare
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
 from solver.kernels.march import add_sum, combine, copy
@@ -55,7 +55,7 @@ def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
     return fine
 
 
-@borrowing
+@rare
 def judge(books: Books, s: Scratch) -> tuple[int, int]:
     """What is wrong with the laws at s.u, and where (of the flat nodes): see `survey`."""
     low, high = books.conduct.limits
@@ -204,7 +204,7 @@ def advance(
             remember(past, i, s)
         copy(rows, s.u, 0, states, to + i * rows)
         if i < stages - 1:
-            flows(books, joint, s)
+            flows(books, joint, None, step, s, s.q)
             for p in range(loads):
                 store(w, p, load(histories, at + p))
             copy(rows, s.q, 0, G, (loads + i) * rows)
@@ -212,7 +212,7 @@ def advance(
     return SETTLED
 
 
-@borrowing
+@rare
 def failure(books: Books, s: Scratch, otherwise: int, k: int, stage: int, report: Array) -> int:
     """What is wrong at s.u, and into a report where; `otherwise` where the laws are not to blame."""
     code, node = judge(books, s)

@@ -15,7 +15,7 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look, scratch
+from solver.kernels.balance import Books, Scratch, flows, heat_slopes, hold_rows, look, scratch
 from solver.kernels.compiled import borrowing, kernel
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
@@ -71,9 +71,9 @@ def adjoint(
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - start) * stages + i) * rows, s.u, 0)
             look(books, s, k == last - 1)
-            flows(books, joint, s)
-            heat_slopes(books, s)
+            flows(books, joint, None, step, s, s.q)
             if i < stages - 1:
+                heat_slopes(books, s)
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
                 set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], phi, 0)
@@ -84,8 +84,7 @@ def adjoint(
             else:
                 if stored:
                     copy(rows, z, now, heat_bar, 0)
-                for r in range(rows):
-                    store(z, now + r, load(D, r) * load(z, now + r))
+                weigh(books, s, z, now)
                 add_readings(z, now, probes, readings_bar, k + 1)
             if step != 0.0:
                 factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
@@ -120,6 +119,17 @@ def adjoint(
             for r in range(rows):
                 add(z, now + r, load(z, i * rows + r))
     copy(rows, z, now, heat_bar, 0)
+
+
+@borrowing
+def weigh(books: Books, s: Scratch, z: Array, at: int) -> None:
+    """s.D = dE/du, and z[at:] times it; of held nodes z is zero."""
+    capacities, c, D = books.capacities, s.c, s.D
+    for r in range(D.shape[0]):
+        d = load(capacities, r) * load(c, r)
+        store(D, r, d)
+        store(z, at + r, d * load(z, at + r))
+    hold_rows(books, D)
 
 
 @borrowing

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from solver.kernels.balance import Books, Scratch, heat_of, look
-from solver.kernels.compiled import borrowing
+from solver.kernels.compiled import borrowing, rare
 from solver.kernels.lanes import load, store
 from solver.kernels.march import copy
 from solver.kernels.newton_step import ask_again, linearise, move_back, noise, take_step
@@ -52,15 +52,15 @@ def settle(
     that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one is taken
     all the same, which leads past a kink of a law.
     """
-    before, share, found = np.inf, 1.0, False
+    before, share, found, y, delta = np.inf, 1.0, False, s.y, s.delta
     size, last, change, doubt = np.inf, np.inf, np.inf, DOUBT
     for iteration in range(1, most + (2 if np.iscomplexobj(s.u) else 1)):
-        norm = linearise(books, joint, target, step, s)
+        norm = linearise(books, joint, target, step, s, y)
         stuck = not found and not norm < before
         if stuck and iteration > 1:  # the same matrix, asked again, may see progress all the same
-            again = ask_again(books, joint, target, step, share, s)
+            again = ask_again(books, joint, target, step, share, s, delta, y)
             stuck = not again < (1.0 - 0.25 * share) * size
-            linearise(books, joint, target, step, s)
+            linearise(books, joint, target, step, s, y)
         settled = stuck and change <= STAGNANT
         if not settled and not found and (stuck or iteration > USUAL):
             settled = norm <= noise(books, joint, target, step, s)
@@ -74,10 +74,11 @@ def settle(
             if iteration == 1:
                 return -iteration, change, omega
             if share >= SHORTEST:
-                move_back(share, s)
+                move_back(share, s, delta)
                 look(books, s, False)
                 continue
-        size, scale = take_step(joint, s)
+        size, scale = take_step(joint, s, y)
+        y, delta = delta, y
         look(books, s, False)
         if found:
             return iteration, change, omega
@@ -94,7 +95,7 @@ def settle(
     return -most, change, omega
 
 
-@borrowing
+@rare
 def approach(
     books: Books,
     joint: Array | None,

@@ -6,10 +6,10 @@ becomes u - delta. See `solver.kernels.balance` for E and q.
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, heat_slopes, hold_rows, look
-from solver.kernels.compiled import borrowing
+from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look
+from solver.kernels.compiled import borrowing, rare
 from solver.kernels.lanes import from_left, like, load, store
-from solver.kernels.magnitudes import larger, largest_of, magnitude, square, total_of
+from solver.kernels.magnitudes import larger, largest_of, magnitude
 from solver.kernels.march import copy
 from solver.kernels.sweeps import sweep_back
 from solver.kernels.tridiagonal import Array, factor_and_sweep, separator
@@ -18,41 +18,22 @@ ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 
 
 @borrowing
-def linearise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
+def linearise(
+    books: Books, joint: Array | None, target: Array, step: float, s: Scratch, delta: Array
+) -> float:
     """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`.
 
     Returns the square of the residual's norm, as a temperature.
     """
-    flows(books, joint, s)
-    squares = imbalance(books, target, step, s)
-    factor_and_sweep(s.J, s.y.shape[0], step, s.D, s.factors, joint, s.y)
+    squares = flows(books, joint, target, step, s, delta)
+    factor_and_sweep(s.J, delta.shape[0], step, s.D, s.factors, joint, delta)
     return squares
 
 
 @borrowing
-def imbalance(books: Books, target: Array, step: float, s: Scratch) -> float:
-    """The residual E - step q - target to s.y, D = dE/du to s.D, after `flows`.
-
-    Returns the square of the residual's norm, as a temperature.
-    """
-    capacities, h, c, q, weights, y, D = books.capacities, s.h, s.c, s.q, s.weights, s.y, s.D
-    norm = square(like(target, 0.0))
-    for r in range(target.shape[0]):
-        capacity = load(capacities, r)
-        residual = (capacity * load(h, r) - load(target, r)) - step * load(q, r)
-        norm = norm + square(residual * load(weights, r))
-        store(y, r, residual)
-        store(D, r, capacity * load(c, r))
-    hold_rows(books, D)
-    squares: float = total_of(norm)
-    return squares
-
-
-@borrowing
-def take_step(joint: Array | None, s: Scratch) -> tuple[float, float]:
-    """The way back after `linearise`: s.u less s.delta. Returns the largest change, and |u|."""
-    y, f, temperatures, changes = s.y, s.factors, s.u, s.delta
-    rows = y.shape[0]
+def take_step(joint: Array | None, s: Scratch, y: Array) -> tuple[float, float]:
+    """The way back after `linearise`, y in place; s.u less y. Returns the largest change, and |u|."""
+    f, temperatures, rows = s.factors, s.u, y.shape[0]
     last = separator(rows, joint)
     delta, left = like(y, 0.0), like(y, 0.0)
     size, scale = magnitude(delta), magnitude(delta)
@@ -60,7 +41,7 @@ def take_step(joint: Array | None, s: Scratch) -> tuple[float, float]:
         delta = load(y, last)
         left = from_left(delta)
         u = load(temperatures, last) - delta
-        store(changes, last, delta)
+        store(y, last, delta)
         store(temperatures, last, u)
         size, scale = magnitude(delta), magnitude(u)
     for r in range(last - 1, -1, -1):
@@ -69,47 +50,54 @@ def take_step(joint: Array | None, s: Scratch) -> tuple[float, float]:
             rest = rest - load(f, 4 * rows + r) * left
         delta = rest - load(f, 3 * rows + r) * delta
         u = load(temperatures, r) - delta
-        store(changes, r, delta)
+        store(y, r, delta)
         store(temperatures, r, u)
         size, scale = larger(size, magnitude(delta)), larger(scale, magnitude(u))
     return largest_of(size), largest_of(scale)
 
 
 @borrowing
-def move_back(share: float, s: Scratch) -> None:
+def move_back(share: float, s: Scratch, delta: Array) -> None:
     """s.u by a share of the last step back."""
-    for r in range(s.y.shape[0]):
-        store(s.u, r, load(s.u, r) + share * load(s.delta, r))
+    for r in range(delta.shape[0]):
+        store(s.u, r, load(s.u, r) + share * load(delta, r))
 
 
-@borrowing
+@rare
 def ask_again(
-    books: Books, joint: Array | None, target: Array, step: float, share: float, s: Scratch
+    books: Books,
+    joint: Array | None,
+    target: Array,
+    step: float,
+    share: float,
+    s: Scratch,
+    delta: Array,
+    again: Array,
 ) -> float:
     """The largest change that the matrix before the last step makes of the residual now.
 
-    The last step is the `share` of s.delta that s.u has gone. Overwrites what `linearise` made.
+    The last step is the `share` of `delta` that s.u has gone. Overwrites what `linearise` made, and
+    `again`.
     """
     rows = target.shape[0]
-    flows(books, joint, s)
-    imbalance(books, target, step, s)
+    flows(books, joint, target, step, s, again)
     copy(rows, s.u, 0, s.saved, 0)
-    move_back(share, s)
+    move_back(share, s, delta)
     look(books, s, False)
-    flows(books, joint, s)
+    flows(books, joint, None, step, s, s.q)
     heat_slopes(books, s)
-    factor_and_sweep(s.J, rows, step, s.D, s.factors, joint, s.y)
-    sweep_back(s.factors, joint, 0, rows, s.y, 0)
+    factor_and_sweep(s.J, rows, step, s.D, s.factors, joint, again)
+    sweep_back(s.factors, joint, 0, rows, again, 0)
     copy(rows, s.saved, 0, s.u, 0)
     look(books, s, False)
-    size = magnitude(like(s.y, 0.0))
+    size = magnitude(like(again, 0.0))
     for r in range(rows):
-        size = larger(size, magnitude(load(s.y, r)))
+        size = larger(size, magnitude(load(again, r)))
     change: float = largest_of(size)
     return change
 
 
-@borrowing
+@rare
 def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
     """The norm that the residual in `settle` may have of round-off alone.
 
@@ -118,7 +106,7 @@ def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scra
     c, total, n = books.store.coefficients, 0.0, s.flat_u.shape[0]
     degree, rows = c.shape[1] - 1, target.shape[0]
     look(books, s, True)
-    flows(books, joint, s)
+    flows(books, joint, None, step, s, s.q)
     for r in range(rows):
         diagonal = load(s.J, rows + r) - load(s.J, r) - load(s.J, 2 * rows + r)
         store(s.saved, r, step * diagonal * load(s.u, r))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import borrowing
+from solver.kernels.compiled import borrowing, rare
 from solver.kernels.lanes import add, like, load, store
 from solver.kernels.tridiagonal import Array
 
@@ -117,7 +117,7 @@ def curve(p: Polynomial, u: Array, value: Array, slope: Array) -> None:
         store(value, r, v * xi + p.c0)
 
 
-@borrowing
+@rare
 def evaluate(
     law: Pieces, beyond: float, u: Array, where: Array, xi: Array, value: Array, slope: Array
 ) -> None:
