@@ -47,8 +47,8 @@ def take_step(joint: Array | None, s: Scratch, y: Array) -> tuple[float, float]:
     for r in range(last - 1, -1, -1):
         rest = load(y, r)
         if joint is not None:
-            rest = rest - load(f, 4 * rows + r) * left
-        delta = rest - load(f, 3 * rows + r) * delta
+            rest = rest + load(f, 4 * rows + r) * left
+        delta = rest + load(f, 3 * rows + r) * delta
         u = load(temperatures, r) - delta
         store(y, r, delta)
         store(temperatures, r, u)

@@ -52,7 +52,7 @@ def sweep(
         rhs = load(u, start + r)
         for p in range(terms):
             rhs = rhs + load(w, p) * load(G, p * rows + r)
-        y = rhs * load(f, at + r) - load(f, at + rows + r) * y
+        y = rhs * load(f, at + r) + load(f, at + rows + r) * y
         if joint is not None:
             first = first + y * load(f, at + 2 * rows + r)
         store(x, to + r, y)
@@ -60,7 +60,7 @@ def sweep(
         rhs = load(u, start + last)
         for p in range(terms):
             rhs = rhs + load(w, p) * load(G, p * rows + last)
-        rhs = rhs - load(f, at + last) * y - load(f, at + rows + last) * from_right(first)
+        rhs = rhs + load(f, at + last) * y + load(f, at + rows + last) * from_right(first)
         store(x, to + last, separators(joint, LANES * stage, rhs))
 
 
@@ -75,8 +75,8 @@ def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, t
     for r in range(last - 1, -1, -1):
         rest = load(x, to + r)
         if joint is not None:
-            rest = rest - load(f, at + 4 * rows + r) * left
-        u = rest - load(f, at + 3 * rows + r) * u
+            rest = rest + load(f, at + 4 * rows + r) * left
+        u = rest + load(f, at + 3 * rows + r) * u
         store(x, to + r, u)
 
 
@@ -110,8 +110,8 @@ def sweep_back_and_add(
     for r in range(last - 1, -1, -1):
         rest = load(z, at_z + r)
         if joint is not None:
-            rest = rest - load(f, at + 4 * rows + r) * left
-        z_r = rest - load(f, at + 3 * rows + r) * z_r
+            rest = rest + load(f, at + 4 * rows + r) * left
+        z_r = rest + load(f, at + 3 * rows + r) * z_r
         store(z, at_z + r, z_r)
         above, here = here, load(u, at_u + r)
         if r < rows - 1:

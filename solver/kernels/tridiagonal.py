@@ -11,16 +11,18 @@ multiplied; with the diagonal, products of the temperature itself would cancel, 
 would lose digits that one at 0 K keeps.
 
 Sweep. The Thomas sweep waits for the row before; how long it waits is its cost. All divisions are
-folded into the factors, which leaves one fused multiply-add per row on that path:
+folded into the factors, which leaves one fused multiply-add per row on that path. With b_r and a_r
+the entries of step K below and above the diagonal, M = D - step K has -b_r and -a_r, and
 
-    y_r = rhs_r inverse_r - below_r y_{r-1},        u_r = y_r - above_r u_{r+1}.
+    y_r = (rhs_r + b_r y_{r-1}) inverse_r,        u_r = y_r + above_r u_{r+1},
 
-Pivots. Elimination is without pivoting: the marches solve with M = D - step K, an M-matrix for a
-heat operator. Where steps are long, D in D - step K_rr would be lost to round-off, and with it the
-conservation of heat. So pivots p_r too are formed from row sums, those of M, s_r: with l and a the
-entries of M below and above the diagonal,
+above_r being a_r over the pivot.
 
-    t_r = s_r - l_r t_{r-1} / p_{r-1},      p_r = t_r - a_r,
+Pivots. Elimination is without pivoting: the marches solve with M, an M-matrix for a heat operator.
+Where steps are long, D in D - step K_rr would be lost to round-off, and with it the conservation of
+heat. So pivots p_r too are formed from row sums, those of M, s_r:
+
+    t_r = s_r + b_r t_{r-1} / p_{r-1},      p_r = t_r + a_r,
 
 all of whose terms are positive, so that nothing cancels (the idea of Grassmann, Taksar & Heyman,
 Operations Research 33 (1985) 1107-1116).
@@ -28,18 +30,18 @@ Operations Research 33 (1985) 1107-1116).
 Joined lanes. Where the lanes are the pieces of one bar, the last row of every piece is a separator.
 The rows before it are eliminated in all pieces at once; column by column, what they leave is
 
-    u_r + above_r u_{r+1} + fill_r u_left = y_r,     fill_r = -below_r fill_{r-1}, fill_{-1} = -1,
+    u_r = y_r + above_r u_{r+1} + fill_r u_left,     fill_r = b_r fill_{r-1} / p_r, fill_{-1} = 1,
 
 u_left being the separator of the piece to the left. A separator's row asks for its neighbours,
 
-    u_{m-1} = y_{m-1} - above_{m-1} u_m - fill_{m-1} u_left,
-    u_0     = sum_r lead_r (y_r - fill_r u_left) + lead_m u_m,
-              lead_0 = 1, lead_{r+1} = -above_r lead_r,
+    u_{m-1} = y_{m-1} + above_{m-1} u_m + fill_{m-1} u_left,
+    u_0     = sum_r lead_r (y_r + fill_r u_left) + lead_m u_m,
+              lead_0 = 1, lead_{r+1} = above_r lead_r,
 
 so that the separators solve a system of their own, tridiagonal, whose row sums are again sums of
 positive terms. Its inverse (8, 8) is kept. With the fill, t_r is the sum of all that is left in row
-r, and p_r = t_r - a_r - fill. This is the partition method of Wang, ACM Trans. Math. Software 7
-(1981) 170-183, with lanes for processors.
+r, and p_r = t_r + a_r + b_r fill_{r-1}. This is the partition method of Wang, ACM Trans. Math.
+Software 7 (1981) 170-183, with lanes for processors.
 
 M^T has the same pivots; its factors are those of M with the multipliers exchanged.
 """
@@ -74,30 +76,29 @@ def factor(
     """
     at, last = PARTS * rows * stage, separator(rows, joint)
     t, first, lead = like(K, 0.0), like(K, 0.0), like(K, 1.0)  # t: over the pivot
-    fill = like(K, 0.0 if joint is None else -1.0)
+    fill = like(K, 0.0 if joint is None else 1.0)
     for r in range(last):
-        below, above = -step * load(K, r), -step * load(K, 2 * rows + r)
-        t = (diagonal(K, D, r) - step * load(K, rows + r)) - below * t
-        fill = -(below * fill)
-        inverse = 1.0 / ((t - fill) - above)
-        t, fill, above = t * inverse, fill * inverse, above * inverse
+        b, a = step * load(K, r), step * load(K, 2 * rows + r)
+        t = (diagonal(K, D, r) - step * load(K, rows + r)) + b * t
+        fill = b * fill
+        inverse = 1.0 / ((t + a) + fill)
+        t, fill, above = t * inverse, fill * inverse, a * inverse
         first = first + lead * t
         store(f, at + r, inverse)
-        store(f, at + rows + r, below * inverse)
+        store(f, at + rows + r, b * inverse)
         store(f, at + 2 * rows + r, lead)
         store(f, at + 3 * rows + r, above)
         store(f, at + 4 * rows + r, fill)
-        lead = -(lead * above)
+        lead = lead * above
     if joint is not None:
-        below, above = -step * load(K, last), -step * load(K, 2 * rows + last)
-        t = (diagonal(K, D, last) - step * load(K, rows + last)) - below * t
-        t = t - above * from_right(first)
-        store(f, at + last, below)
-        store(f, at + rows + last, above)
+        b, a = step * load(K, last), step * load(K, 2 * rows + last)
+        t = (diagonal(K, D, last) - step * load(K, rows + last)) + b * t
+        store(f, at + last, b)
+        store(f, at + rows + last, a)
         M = np.empty((3, LANES))
-        store(M, 0, -(below * fill))
-        store(M, 1, t)
-        store(M, 2, above * from_right(lead))
+        store(M, 0, b * fill)
+        store(M, 1, t + a * from_right(first))
+        store(M, 2, a * from_right(lead))
         invert(M, joint[LANES * stage :])
 
 
@@ -120,22 +121,25 @@ def separator(rows: int, joint: Array | None) -> int:
 
 @kernel
 def invert(M: Array, inverse: Array) -> None:
-    """The inverse (8, 8), column after column, of a tridiagonal M (3, 8) by its row sums."""
-    below, total, above = M[0], M[1], M[2]
-    pivot, multiplier = np.empty(LANES), np.empty(LANES)
+    """The inverse (8, 8), column after column, of a tridiagonal matrix with -b, -a off its diagonal.
+
+    M (3, 8): b, row sums, a.
+    """
+    b, total, a = M[0], M[1], M[2]
+    pivot, above = np.empty(LANES), np.empty(LANES)
     t = 0.0
     for r in range(LANES):
-        t = total[r] - below[r] * t
-        pivot[r] = 1.0 / (t - above[r])
+        t = total[r] + b[r] * t
+        pivot[r] = 1.0 / (t + a[r])
         t *= pivot[r]
-        multiplier[r] = above[r] * pivot[r]
+        above[r] = a[r] * pivot[r]
     for column in range(LANES):
         x, y = inverse[column], 0.0
         for r in range(LANES):
-            y = ((1.0 if r == column else 0.0) - below[r] * y) * pivot[r]
+            y = ((1.0 if r == column else 0.0) + b[r] * y) * pivot[r]
             x[r] = y
         for r in range(LANES - 2, -1, -1):
-            x[r] -= multiplier[r] * x[r + 1]
+            x[r] += above[r] * x[r + 1]
 
 
 @kernel
@@ -151,27 +155,27 @@ def factor_transposed(
 ) -> None:
     """The factors of M^T from those of M."""
     at, last = PARTS * rows * stage, separator(rows, joint)
-    below, lead = like(K, 0.0), like(K, 1.0)
-    fill = like(K, 0.0 if joint is None else -1.0)
+    b, lead = like(K, 0.0), like(K, 1.0)
+    fill = like(K, 0.0 if joint is None else 1.0)
     if joint is not None:
-        below = from_left(-step * load(K, 2 * rows + last))
+        b = from_left(step * load(K, 2 * rows + last))
     for r in range(last):
         inverse = load(f, at + r)
         above = like(K, 0.0)
         if r < rows - 1:
-            above = -step * load(K, r + 1) * inverse
-        below = below * inverse
-        fill = -(below * fill)
+            above = step * load(K, r + 1) * inverse
+        b = b * inverse
+        fill = b * fill
         store(f_T, at + r, inverse)
-        store(f_T, at + rows + r, below)
+        store(f_T, at + rows + r, b)
         store(f_T, at + 2 * rows + r, lead)
         store(f_T, at + 3 * rows + r, above)
         store(f_T, at + 4 * rows + r, fill)
-        lead = -(lead * above)
-        below = -step * load(K, 2 * rows + r)
+        lead = lead * above
+        b = step * load(K, 2 * rows + r)
     if joint is not None and joint_T is not None:
-        store(f_T, at + last, below)
-        store(f_T, at + rows + last, from_right(-step * load(K, 0)))
+        store(f_T, at + last, b)
+        store(f_T, at + rows + last, from_right(step * load(K, 0)))
         for r in range(LANES):
             for c in range(LANES):
                 joint_T[LANES * stage + r, c] = joint[LANES * stage + c, r]
@@ -183,51 +187,50 @@ def factor_and_sweep(
 ) -> None:
     """Of M x = x, M = D - step K, the way down in place: factors and sweep in one.
 
-    `sweep_back` is the way back. f takes what the way back needs, joint is room (8, 8). What is
-    divided by a pivot waits for the row before; t - fill is carried on its own so that only a
-    multiply-add and the division do.
+    `sweep_back` is the way back. f takes what the way back needs, joint is room (8, 8). The sum of
+    t and fill is carried on its own, so that what waits for the row before is a multiply-add, the
+    division and a product.
     """
     last = separator(rows, joint)
-    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else -1.0)
-    lead, first_t, first_y, y = like(K, 1.0), like(K, 0.0), like(K, 0.0), like(K, 0.0)
-    both = t - fill
+    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else 1.0)
+    both, lead, first_t = t + fill, like(K, 1.0), like(K, 0.0)
+    y, first_y = like(K, 0.0), like(K, 0.0)
     for r in range(last):
-        below, above = -step * load(K, r), -step * load(K, 2 * rows + r)
+        b, a = step * load(K, r), step * load(K, 2 * rows + r)
         total = load(D, r) - step * load(K, rows + r)
-        inverse = 1.0 / ((total - above) - below * both)
-        both = (total - below * both) * inverse
-        t, fill, above = (total - below * t) * inverse, -(below * fill) * inverse, above * inverse
-        y = (load(x, r) - below * y) * inverse
-        first_t, first_y = first_t + lead * t, first_y + lead * y
+        inverse = 1.0 / ((total + a) + b * both)
+        both = (total + b * both) * inverse
+        t, fill, above = (total + b * t) * inverse, b * fill * inverse, a * inverse
+        y = (load(x, r) + b * y) * inverse
+        first_t, first_y, lead = first_t + lead * t, first_y + lead * y, lead * above
         store(x, r, y)
         store(f, 3 * rows + r, above)
         store(f, 4 * rows + r, fill)
-        lead = -(lead * above)
     if joint is not None:
-        below, above = -step * load(K, last), -step * load(K, 2 * rows + last)
-        t = (load(D, last) - step * load(K, rows + last)) - below * t
-        store(joint, 0, -(below * fill))
-        store(joint, 1, t - above * from_right(first_t))
-        store(joint, 2, above * from_right(lead))
-        store(joint, 3, (load(x, last) - below * y) - above * from_right(first_y))
+        b, a = step * load(K, last), step * load(K, 2 * rows + last)
+        t = (load(D, last) - step * load(K, rows + last)) + b * t
+        store(joint, 0, b * fill)
+        store(joint, 1, t + a * from_right(first_t))
+        store(joint, 2, a * from_right(lead))
+        store(joint, 3, (load(x, last) + b * y) + a * from_right(first_y))
         join(joint)
         store(x, last, load(joint, 3))
 
 
 @borrowing
 def join(joint: Array) -> None:
-    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are below, sum, above."""
+    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are b, the row sums, a."""
     t, y = 0.0, 0.0
     for r in range(LANES):
-        below = joint[0, r]
-        t = joint[1, r] - below * t
-        inverse = 1.0 / (t - joint[2, r])
+        b, a = joint[0, r], joint[2, r]
+        t = joint[1, r] + b * t
+        inverse = 1.0 / (t + a)
         t *= inverse
-        joint[2, r] *= inverse
-        y = (joint[3, r] - below * y) * inverse
+        y = (joint[3, r] + b * y) * inverse
+        joint[2, r] = a * inverse
         joint[3, r] = y
     for r in range(LANES - 2, -1, -1):
-        joint[3, r] -= joint[2, r] * joint[3, r + 1]
+        joint[3, r] += joint[2, r] * joint[3, r + 1]
 
 
 @borrowing
@@ -235,15 +238,16 @@ def join_transposed(joint: Array) -> None:
     """The same with M^-T; the pivots are those of M."""
     t, y, before = 0.0, 0.0, 0.0
     for r in range(LANES):
-        t = joint[1, r] - joint[0, r] * t
-        inverse = 1.0 / (t - joint[2, r])
+        a = joint[2, r]
+        t = joint[1, r] + joint[0, r] * t
+        inverse = 1.0 / (t + a)
         t *= inverse
-        y = (joint[3, r] - before * y) * inverse
-        before = joint[2, r]
+        y = (joint[3, r] + before * y) * inverse
+        before = a
         joint[2, r] = inverse
         joint[3, r] = y
     for r in range(LANES - 2, -1, -1):
-        joint[3, r] -= joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
+        joint[3, r] += joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
 
 
 @borrowing
@@ -252,41 +256,37 @@ def factor_and_sweep_transposed(
 ) -> None:
     """`factor_and_sweep` of M^T x = x[at:]. Pivots are M's own."""
     last = separator(rows, joint)
-    t, first_t = like(K, 0.0), like(K, 0.0)  # of M, as in `factor`
-    fill, lead = like(K, 0.0 if joint is None else -1.0), like(K, 1.0)
+    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else 1.0)  # of M
+    both, lead, first_t = t + fill, like(K, 1.0), like(K, 0.0)
     y, first_y = like(K, 0.0), like(K, 0.0)  # of M^T
-    fill_T, lead_T = like(K, 0.0 if joint is None else -1.0), like(K, 1.0)
-    before = like(K, 0.0)  # the entry of M^T below the diagonal
+    fill_T, lead_T, b_T = fill, like(K, 1.0), like(K, 0.0)
     if joint is not None:
-        before = from_left(-step * load(K, 2 * rows + last))
-    below, both = -step * load(K, 0), t - fill
+        b_T = from_left(step * load(K, 2 * rows + last))
+    b = step * load(K, 0)
     for r in range(last):
-        above, after = -step * load(K, 2 * rows + r), like(K, 0.0)
+        a, a_T = step * load(K, 2 * rows + r), like(K, 0.0)
         if r < rows - 1:
-            after = -step * load(K, r + 1)  # the entry of M^T above
+            a_T = step * load(K, r + 1)
         total = load(D, r) - step * load(K, rows + r)
-        inverse = 1.0 / ((total - above) - below * both)
-        both = (total - below * both) * inverse
-        t, fill = (total - below * t) * inverse, -(below * fill) * inverse
-        first_t = first_t + lead * t
-        lead = -(lead * (above * inverse))
-        y = (load(x, at + r) - before * y) * inverse
-        first_y = first_y + lead_T * y
-        fill_T = -(before * fill_T) * inverse
-        upper = after * inverse
+        inverse = 1.0 / ((total + a) + b * both)
+        both = (total + b * both) * inverse
+        t, fill = (total + b * t) * inverse, b * fill * inverse
+        y = (load(x, at + r) + b_T * y) * inverse
+        fill_T, above_T = b_T * fill_T * inverse, a_T * inverse
+        first_t, lead = first_t + lead * t, lead * (a * inverse)
+        first_y, lead_T = first_y + lead_T * y, lead_T * above_T
         store(x, at + r, y)
-        store(f, 3 * rows + r, upper)
+        store(f, 3 * rows + r, above_T)
         store(f, 4 * rows + r, fill_T)
-        lead_T = -(lead_T * upper)
-        before, below = above, after
+        b_T, b = a, a_T
     if joint is not None:
-        above = -step * load(K, 2 * rows + last)
-        t = (load(D, last) - step * load(K, rows + last)) - below * t
-        rhs = load(x, at + last) - before * y
-        store(joint, 0, -(below * fill))
-        store(joint, 1, t - above * from_right(first_t))
-        store(joint, 2, above * from_right(lead))
-        store(joint, 3, rhs - from_right(-step * load(K, 0)) * from_right(first_y))
+        a = step * load(K, 2 * rows + last)
+        t = (load(D, last) - step * load(K, rows + last)) + b * t
+        rhs = load(x, at + last) + b_T * y
+        store(joint, 0, b * fill)
+        store(joint, 1, t + a * from_right(first_t))
+        store(joint, 2, a * from_right(lead))
+        store(joint, 3, rhs + from_right(step * load(K, 0)) * from_right(first_y))
         join_transposed(joint)
         store(x, at + last, load(joint, 3))
 
