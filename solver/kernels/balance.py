@@ -137,9 +137,14 @@ def look(books: Books, s: Scratch, whole: bool) -> None:
 
 @borrowing
 def flows(
-    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+    books: Books,
+    joint: Array | None,
+    target: Array | None,
+    step: float,
+    s: Scratch,
+    out: Array | None,
 ) -> float:
-    """q at s.u to `out`, and s.J = dq/du, after `look`.
+    """s.J = dq/du at s.u, after `look`, and q to `out` where that is wanted.
 
     With a target, the residual E - step q - target instead of q, and s.D = dE/du; returns the
     square of the residual's norm, as a temperature.
@@ -156,7 +161,12 @@ def flows(
 
 @borrowing
 def flows_of_nodes(
-    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+    books: Books,
+    joint: Array | None,
+    target: Array | None,
+    step: float,
+    s: Scratch,
+    out: Array | None,
 ) -> Any:
     """The lecture's form: every node's own kappa before the second difference."""
     arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
@@ -176,7 +186,12 @@ def flows_of_nodes(
 
 @borrowing
 def flows_through_faces(
-    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, out: Array
+    books: Books,
+    joint: Array | None,
+    target: Array | None,
+    step: float,
+    s: Scratch,
+    out: Array | None,
 ) -> Any:
     """The divergence form: what leaves one node's volume enters the next one's."""
     arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
@@ -201,13 +216,13 @@ def flows_through_faces(
 
 @row
 def put_flow(
-    q: Any, r: int, books: Books, target: Array | None, step: float, s: Scratch, out: Array
+    q: Any, r: int, books: Books, target: Array | None, step: float, s: Scratch, out: Array | None
 ) -> Any:
     """What `flows` makes of the q of a row; returns the square of the residual."""
     squares = square(0.0 * q)
-    if target is None:
+    if out is not None and target is None:
         store(out, r, q)
-    else:
+    if out is not None and target is not None:
         capacity = load(books.capacities, r)
         residual = (capacity * load(s.h, r) - load(target, r)) - step * q
         store(out, r, residual)

@@ -134,9 +134,27 @@ def forward(
     past = begin(s, stages)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
-        code = advance(
-            *(books, joint, A, dt, G, histories, pinned, tolerance, most, smooth),
-            *(k, states, now, base, w, heat, target, past, s, report),
+        code = advance(  # not by tuples of arguments: to make them counts references
+            books,
+            joint,
+            A,
+            dt,
+            G,
+            histories,
+            pinned,
+            tolerance,
+            most,
+            smooth,
+            k,
+            states,
+            now,
+            base,
+            w,
+            heat,
+            target,
+            past,
+            s,
+            report,
         )
         if code != SETTLED:
             return code

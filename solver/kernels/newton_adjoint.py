@@ -59,19 +59,83 @@ def adjoint(
     conduct_powers and store_powers (degree + 1), lane by lane.
     """
     stages, rows = A.shape[0], books.capacities.shape[0]
-    loads, held = G.shape[0] // rows - (stages - 1), books.held.shape[1]
     z, phi = empty(G, stages * rows), empty(G, rows)
     transposed, w = empty(G, 3 * rows), empty(G, stages)
     s = scratch(books)
-    D, stored = s.D, capacities_bar.shape[0] + store_bar.shape[0] > 0
     now = (stages - 1) * rows  # eps during the sweep: the last stage is solved in its place
     copy(rows, heat_bar, 0, z, now)
+    retreat(
+        books,
+        joint,
+        A,
+        dt,
+        G,
+        histories,
+        first,
+        last,
+        start,
+        states,
+        probes,
+        readings_bar,
+        heat_bar,
+        arms_bar,
+        capacities_bar,
+        conduct_bar,
+        conduct_powers,
+        store_bar,
+        store_powers,
+        G_bar,
+        histories_bar,
+        pinned_bar,
+        z,
+        phi,
+        transposed,
+        w,
+        s,
+    )
+    copy(rows, z, now, heat_bar, 0)
+
+
+@borrowing
+def retreat(
+    books: Books,
+    joint: Array | None,
+    A: Array,
+    dt: float,
+    G: Array,
+    histories: Array,
+    first: int,
+    last: int,
+    start: int,
+    states: Array,
+    probes: Array,
+    readings_bar: Array,
+    heat_bar: Array,
+    arms_bar: Array,
+    capacities_bar: Array,
+    conduct_bar: Array,
+    conduct_powers: Array,
+    store_bar: Array,
+    store_powers: Array,
+    G_bar: Array,
+    histories_bar: Array,
+    pinned_bar: Array,
+    z: Array,
+    phi: Array,
+    transposed: Array,
+    w: Array,
+    s: Scratch,
+) -> None:
+    """The steps of `adjoint`, with eps in the last stage's rows of z (s rows); the rest is room."""
+    stages, rows, held = A.shape[0], phi.shape[0], books.held.shape[1]
+    now, loads = (stages - 1) * rows, G.shape[0] // rows - (stages - 1)
+    stored = capacities_bar.shape[0] + store_bar.shape[0] > 0
     for k in range(last - 1, first - 1, -1):
         for i in range(stages - 1, -1, -1):
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - start) * stages + i) * rows, s.u, 0)
             look(books, s, k == last - 1)
-            flows(books, joint, None, step, s, s.q)
+            flows(books, joint, None, step, s, None)
             if i < stages - 1:
                 heat_slopes(books, s)
                 for j in range(i + 1, stages):
@@ -91,7 +155,7 @@ def adjoint(
                 sweep_back(s.factors, joint, 0, rows, z, own)
             else:
                 for r in range(rows):
-                    store(z, own + r, load(z, own + r) / load(D, r))
+                    store(z, own + r, load(z, own + r) / load(s.D, r))
             for e in range(held):
                 row, lane = own + books.held[0, e], books.held[1, e]
                 pinned_bar[(k * stages + i) * held + e] += element(z, row, lane)
@@ -104,11 +168,7 @@ def adjoint(
             if arms_bar.shape[0] > 0:
                 add_arms_bar(books, joint, s, phi, arms_bar)
             if conduct_bar.shape[0] > 0:
-                set_kappa_bar(books, joint, s, phi, s.saved)
-                add_law_bar(
-                    *(books.conduct, s.u, s.conduct_where, s.conduct_xi, s.saved),
-                    *(conduct_bar, conduct_powers),
-                )
+                add_conduct_bar(books, joint, s, phi, conduct_bar, conduct_powers)
             if stored:
                 set_fixed_bar(rows, z, own, heat_bar, i == stages - 1, s.y)
                 add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
@@ -118,7 +178,6 @@ def adjoint(
         for i in range(stages - 1):
             for r in range(rows):
                 add(z, now + r, load(z, i * rows + r))
-    copy(rows, z, now, heat_bar, 0)
 
 
 @borrowing
@@ -158,21 +217,23 @@ def add_arms_bar(
 
 
 @borrowing
-def set_kappa_bar(
-    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
+def add_conduct_bar(
+    books: Books, joint: Array | None, s: Scratch, phi: Array, conduct_bar: Array, powers: Array
 ) -> None:
-    """The transpose of ``phi . q`` by the kappa of every node."""
+    """The transpose of ``phi . q`` by the law that conducts."""
     if books.share == 0.0:
-        set_kappa_bar_of_nodes(books, joint, s, phi, kappa_bar)
+        set_kappa_bar_of_nodes(books, joint, s, phi, s.saved)
     else:
-        set_kappa_bar_through_faces(books, joint, s, phi, kappa_bar)
+        set_kappa_bar_through_faces(books, joint, s, phi, s.saved)
+    where, xi = s.conduct_where, s.conduct_xi
+    add_law_bar(books.conduct, s.u, where, xi, s.saved, conduct_bar, powers)
 
 
 @borrowing
 def set_kappa_bar_of_nodes(
     books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
 ) -> None:
-    """In the lecture's form."""
+    """The transpose by the kappa of every node, in the lecture's form."""
     arms, u, rows = books.arms, s.u, s.u.shape[0]
     left, here = left_of_first(u, 0, rows, joint), load(u, 0)
     for r in range(rows):

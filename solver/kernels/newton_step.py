@@ -84,7 +84,7 @@ def ask_again(
     copy(rows, s.u, 0, s.saved, 0)
     move_back(share, s, delta)
     look(books, s, False)
-    flows(books, joint, None, step, s, s.q)
+    flows(books, joint, None, step, s, None)
     heat_slopes(books, s)
     factor_and_sweep(s.J, rows, step, s.D, s.factors, joint, again)
     sweep_back(s.factors, joint, 0, rows, again, 0)
@@ -106,7 +106,7 @@ def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scra
     c, total, n = books.store.coefficients, 0.0, s.flat_u.shape[0]
     degree, rows = c.shape[1] - 1, target.shape[0]
     look(books, s, True)
-    flows(books, joint, None, step, s, s.q)
+    flows(books, joint, None, step, s, None)
     for r in range(rows):
         diagonal = load(s.J, rows + r) - load(s.J, r) - load(s.J, 2 * rows + r)
         store(s.saved, r, step * diagonal * load(s.u, r))

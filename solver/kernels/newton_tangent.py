@@ -68,7 +68,7 @@ def tangent(
             step, own = dt * A[i, i], i * rows
             copy(rows, states, (1 + (k - first) * stages + i) * rows, s.u, 0)
             look(books, s, True)
-            flows(books, joint, None, step, s, s.q)
+            flows(books, joint, None, step, s, None)
             heat_slopes(books, s)
             factor(s.J, rows, step, s.D, s.factors, joint, 0)
             for j in range(i + 1):
