@@ -25,6 +25,7 @@ from solver.steps import Steps
 
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
+DIFFERENCES = 2  # that a guess at a stage may add (`solver.kernels.prediction`)
 SECONDS_PER_NODE = 4e-8  # a generous price of one node of one stage, with its iterations
 
 
@@ -59,11 +60,12 @@ class NewtonMarch:
         memory: int = MEMORY,
         pulse: Pulse = lambda: None,
         tolerance: float = TOLERANCE,
+        differences: int = DIFFERENCES,
     ) -> None:
         self.steps = steps
         self.probes = probes
         self.pulse = pulse
-        self.tolerance = tolerance
+        self.tolerance, self.differences = tolerance, differences
         self.residual, self.iterations = 0.0, 0
         self.lowest, self.highest = np.inf, -np.inf
         self._memory = memory
@@ -168,6 +170,7 @@ class NewtonMarch:
                 self.tolerance,
                 ITERATIONS,
                 work.smooth,
+                self.differences,
                 a,
                 b,
                 first,

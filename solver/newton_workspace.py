@@ -67,13 +67,9 @@ class NewtonWorkspace:
         self.probes = layout.probes(probes)
         self.joint = layout.joint(1)
         self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)
-        self._pins = layout.zeros(1)
-        held, padding = layout.probes(c.held), layout.padding()
-        for row, lane in np.concatenate([held, padding], axis=1).T:
-            self._pins[(row, lane) if self._pins.ndim > 1 else row] = 1.0
         self._free = np.ones(layout.nodes)
         self._free[c.held] = 0.0
-        self._held, self._padding = held, padding
+        self._held, self._padding = layout.probes(c.held), layout.padding()
         self._last = layout.probes(np.array([layout.nodes - 1]))[:, 0]
 
     def fits(self, c: NewtonCoefficients) -> bool:
@@ -89,7 +85,6 @@ class NewtonWorkspace:
         self.books = Books(
             arms=layout.pack(c.arms),
             capacities=layout.pack(c.capacities * self._free),
-            pins=self._pins,
             conduct=c.conduct,
             store=c.store,
             share=c.share,

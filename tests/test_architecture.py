@@ -46,7 +46,8 @@ KERNEL_FLOORS = (
     ("magnitudes", "nodes", "tridiagonal"),
     ("packing", "pieces", "sparse", "sweeps"),
     ("balance", "march"),
-    ("newton_step", "newton_tangent", "newton_adjoint"),
+    ("newton_adjoint", "newton_step", "newton_tangent", "prediction"),
+    ("newton_settle",),
     ("newton",),
 )
 NEEDS = {"numpy", "scipy", "checkpoint_schedules"}  # and numba with its llvmlite, in the kernels

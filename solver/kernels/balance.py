@@ -16,8 +16,8 @@ The Jacobian J = dq/du comes as its matrix does, by the entry below, the sum of 
 entry above (`solver.kernels.tridiagonal`), so that here too differences are taken first.
 
 Held nodes are pinned to a given temperature: they have no books. Their rows of `arms` and their
-capacities are zero, and `pins` is 1 there and 0 elsewhere, so that their row of the matrix of a
-Newton step is the identity's and nothing changes them.
+capacities are zero, and in the matrix of a Newton step their row is the identity's (`hold_rows`),
+so that nothing changes them.
 
 Vectors stand in rows of lanes. What depends on a law is a pass of its own (`look`), and so is what
 depends on the form: the other loops have nothing to choose in, row by row.
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import borrowing, kernel, row
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import square, total_of
 from solver.kernels.nodes import left_of_first, put, right_of
@@ -40,14 +40,13 @@ from solver.kernels.tridiagonal import PARTS, Array
 class Books(NamedTuple):
     """What a march needs to know of the bar, in rows of lanes.
 
-    arms (3 rows): below, sum, above; capacities and pins (rows); conduct: kappa, store: h; share:
+    arms (3 rows): below, sum, above; capacities (rows); conduct: kappa, store: h; share:
     1/2 or 0; held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a
     node, which are held too and follow the last node, whose row and lane is `last` (2,).
     """
 
     arms: Array
     capacities: Array
-    pins: Array
     conduct: Pieces
     store: Pieces
     share: float
@@ -82,7 +81,6 @@ class Scratch(NamedTuple):
     q: Array
     J: Array
     D: Array
-    weights: Array  # 1 / capacities
     y: Array
     delta: Array
     saved: Array
@@ -97,9 +95,6 @@ def scratch(books: Books) -> Scratch:
     u, kappa, kappa_u = empty(like_rows, rows), empty(like_rows, rows), empty(like_rows, rows)
     h, c, delta = empty(like_rows, rows), empty(like_rows, rows), empty(like_rows, rows)
     n = u.size
-    weights = empty(like_rows, rows)
-    for r in range(rows):
-        store(weights, r, 1.0 / (load(books.capacities, r) + load(books.pins, r)))
     return Scratch(
         u,
         kappa,
@@ -119,7 +114,6 @@ def scratch(books: Books) -> Scratch:
         empty(like_rows, rows),
         empty(like_rows, 3 * rows),
         empty(like_rows, rows),
-        weights,
         empty(like_rows, rows),
         delta,
         empty(like_rows, rows),
@@ -128,14 +122,14 @@ def scratch(books: Books) -> Scratch:
     )
 
 
-@borrowing
+@part
 def look(books: Books, s: Scratch, whole: bool) -> None:
     """Both laws at s.u. The first look is `whole`, and whose xi are asked for: see `look_at`."""
     look_at(books.conduct, 0.0, s.u, s.conduct_where, s.conduct_xi, s.kappa, s.kappa_u, whole)
     look_at(books.store, 1.0, s.u, s.store_where, s.store_xi, s.h, s.c, whole)
 
 
-@borrowing
+@part
 def flows(
     books: Books,
     joint: Array | None,
@@ -147,7 +141,7 @@ def flows(
     """s.J = dq/du at s.u, after `look`, and q to `out` where that is wanted.
 
     With a target, the residual E - step q - target instead of q, and s.D = dE/du; returns the
-    square of the residual's norm, as a temperature.
+    square of the residual's norm, a heat.
     """
     if books.share == 0.0:
         norm = flows_of_nodes(books, joint, target, step, s, out)
@@ -159,7 +153,7 @@ def flows(
     return squares
 
 
-@borrowing
+@part
 def flows_of_nodes(
     books: Books,
     joint: Array | None,
@@ -184,7 +178,7 @@ def flows_of_nodes(
     return norm
 
 
-@borrowing
+@part
 def flows_through_faces(
     books: Books,
     joint: Array | None,
@@ -214,7 +208,7 @@ def flows_through_faces(
     return norm
 
 
-@row
+@part
 def put_flow(
     q: Any, r: int, books: Books, target: Array | None, step: float, s: Scratch, out: Array | None
 ) -> Any:
@@ -227,11 +221,11 @@ def put_flow(
         residual = (capacity * load(s.h, r) - load(target, r)) - step * q
         store(out, r, residual)
         store(s.D, r, capacity * load(s.c, r))
-        squares = square(residual * load(s.weights, r))
+        squares = square(residual)
     return squares
 
 
-@row
+@part
 def face(u: Any, k: Any, k_u: Any, right: Any, k_right: Any, k_u_right: Any) -> Any:
     """What flows between two nodes for an arm of 1, from the right; and its derivatives.
 
@@ -242,7 +236,7 @@ def face(u: Any, k: Any, k_u: Any, right: Any, k_right: Any, k_u_right: Any) -> 
     return mean * rise, half * (k_u + k_u_right), mean - half * k_u, mean + half * k_u_right
 
 
-@borrowing
+@part
 def heat_slopes(books: Books, s: Scratch) -> None:
     """s.D = dE/du of the heat content E, after `look`; 1 where a node is held."""
     capacities, c, D = books.capacities, s.c, s.D
@@ -251,9 +245,9 @@ def heat_slopes(books: Books, s: Scratch) -> None:
     hold_rows(books, D)
 
 
-@borrowing
+@part
 def hold_rows(books: Books, D: Array) -> None:
-    """The rows of held nodes are the identity's: there D is 1, as `pins` says."""
+    """The rows of held nodes are the identity's: there D is 1."""
     held, padding = books.held, books.padding
     for e in range(held.shape[1]):
         put(D, held[0, e], held[1, e], 1.0)
@@ -261,7 +255,7 @@ def hold_rows(books: Books, D: Array) -> None:
         put(D, padding[0, e], padding[1, e], 1.0)
 
 
-@borrowing
+@part
 def heat_of(books: Books, s: Scratch, heat: Array) -> None:
     """The heat content E of every node at s.u, after `look`."""
     h, capacities = s.h, books.capacities

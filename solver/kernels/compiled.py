@@ -31,21 +31,18 @@ def kernel(function: Function) -> Function:
     return _compiled(function)
 
 
-def borrowing(function: Function) -> Function:
-    """The same for a kernel that neither makes nor returns arrays: it counts no references.
+def part(function: Function) -> Function:
+    """The same for what kernels do: it becomes a part of the kernel that calls it.
 
-    Of arrays that come in a tuple Numba would count them, atomically, in every call.
+    It must neither make nor return arrays, for it counts no references. Of arrays in a tuple Numba
+    would count them in every call, atomically, which is most of the time that a short march takes.
     """
-    return _compiled(function, _nrt=False, forceinline=True)
-
-
-def rare(function: Function) -> Function:
-    return _compiled(function, _nrt=False)
-
-
-def row(function: Function) -> Function:
-    """The same for what is done in one row: it becomes a part of the loop that calls it."""
     return _compiled(function, forceinline=True, _nrt=False)
+
+
+def aside(function: Function) -> Function:
+    """As `part`, for what is seldom needed: it stays on its own, so that its callers stay small."""
+    return _compiled(function, _nrt=False)
 
 
 def _compiled(function: Function, **options: Any) -> Function:

@@ -30,7 +30,7 @@ LANES = 8
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 INDEX = ir.IntType(32)
 UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
-ROW = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}  # as `compiled.row`
+ROW = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}  # as `compiled.part`
 CONTRACT = ("contract",)  # a multiply and an add may be fused, as in every kernel
 ALIGNED = 8  # bytes that a load may count on
 

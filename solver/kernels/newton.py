@@ -17,7 +17,7 @@ that keeps the books).
 from __future__ import annotations
 
 from solver.kernels.balance import Books, Scratch, flows, look, scratch
-from solver.kernels.compiled import borrowing, kernel, rare
+from solver.kernels.compiled import aside, kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
 from solver.kernels.march import add_sum, combine, copy
@@ -32,7 +32,7 @@ WORST, MOST, TOTAL, STEP, STAGE, NODE, FIGURE, LOWEST, HIGHEST, TEMPERATURE = ra
 REPORT = 10  # entries
 
 
-@borrowing
+@part
 def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
     """The heat content at s.u, after `look`; whether both laws are positive, u within their limits.
 
@@ -55,7 +55,7 @@ def survey(books: Books, s: Scratch, heat: Array, report: Array) -> bool:
     return fine
 
 
-@rare
+@aside
 def judge(books: Books, s: Scratch) -> tuple[int, int]:
     """What is wrong with the laws at s.u, and where (of the flat nodes): see `survey`."""
     low, high = books.conduct.limits
@@ -73,7 +73,7 @@ def judge(books: Books, s: Scratch) -> tuple[int, int]:
     return SETTLED, 0
 
 
-@borrowing
+@part
 def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
     """Put the pinned temperatures of a stage into s.u."""
     for e in range(books.held.shape[1]):
@@ -82,7 +82,7 @@ def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
     look(books, s, False)
 
 
-@borrowing
+@part
 def follow(books: Books, s: Scratch) -> None:
     """Rows without a node are as warm as the last node, so that no law is asked elsewhere."""
     if books.padding.shape[1] > 0:
@@ -103,6 +103,7 @@ def forward(
     tolerance: float,
     most: int,
     smooth: bool,
+    differences: int,
     first: int,
     last: int,
     start: int,
@@ -116,8 +117,9 @@ def forward(
 
     joint: room (8, 8) where the lanes are joined; A (s, s); G: the profiles (P rows) and room for
     s - 1 slopes; histories (m s P) and pinned (m s H) at the stage times; tolerance, most, smooth:
-    see `settle`. states: u at step `start`, then the stages' values, of every step since where they
-    are kept, else of the last one; u at `probes` (2, Q: row and lane) to readings ((m + 1) Q).
+    see `settle`; differences: how many a guess may add (`prediction`). states: u at step `start`,
+    then the stages' values, of every step since where they are kept, else of the last one; u at
+    `probes` (2, Q: row and lane) to readings ((m + 1) Q).
     Returns SETTLED or what went wrong; `report` (REPORT,) holds the worst change, the most and the
     total of iterations, where it went wrong (a flat node, see `Scratch`), and the lowest and
     highest u of all nodes, which widen what stands there.
@@ -131,7 +133,7 @@ def forward(
     look(books, s, True)
     if not survey(books, s, heat, report):
         return failure(books, s, SETTLED, first - 1, stages - 1, report)
-    past = begin(s, stages)
+    past = begin(s, stages, differences)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
         code = advance(  # not by tuples of arguments: to make them counts references
@@ -164,7 +166,7 @@ def forward(
     return SETTLED
 
 
-@borrowing
+@part
 def advance(
     books: Books,
     joint: Array | None,
@@ -230,9 +232,9 @@ def advance(
     return SETTLED
 
 
-@rare
+@aside
 def failure(books: Books, s: Scratch, otherwise: int, k: int, stage: int, report: Array) -> int:
-    """What is wrong at s.u, and into a report where; `otherwise` where the laws are not to blame."""
+    """What is wrong at s.u, and where, into a report; `otherwise` where no law is to blame."""
     code, node = judge(books, s)
     if code == SETTLED:
         code, size = otherwise, -1.0

@@ -16,7 +16,7 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 from __future__ import annotations
 
 from solver.kernels.balance import Books, Scratch, flows, heat_slopes, hold_rows, look, scratch
-from solver.kernels.compiled import borrowing, kernel
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.march import add_load_bars, add_readings, copy, set_sum
@@ -96,7 +96,7 @@ def adjoint(
     copy(rows, z, now, heat_bar, 0)
 
 
-@borrowing
+@part
 def retreat(
     books: Books,
     joint: Array | None,
@@ -180,7 +180,7 @@ def retreat(
                 add(z, now + r, load(z, i * rows + r))
 
 
-@borrowing
+@part
 def weigh(books: Books, s: Scratch, z: Array, at: int) -> None:
     """s.D = dE/du, and z[at:] times it; of held nodes z is zero."""
     capacities, c, D = books.capacities, s.c, s.D
@@ -191,7 +191,7 @@ def weigh(books: Books, s: Scratch, z: Array, at: int) -> None:
     hold_rows(books, D)
 
 
-@borrowing
+@part
 def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, out: Array) -> None:
     """The cotangent of E at fixed temperatures."""
     for r in range(rows):
@@ -199,7 +199,7 @@ def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, 
         store(out, r, eps - load(z, at + r))
 
 
-@borrowing
+@part
 def add_arms_bar(
     books: Books, joint: Array | None, s: Scratch, phi: Array, arms_bar: Array
 ) -> None:
@@ -216,7 +216,7 @@ def add_arms_bar(
         left, k_left, here, k = here, k, right, k_right
 
 
-@borrowing
+@part
 def add_conduct_bar(
     books: Books, joint: Array | None, s: Scratch, phi: Array, conduct_bar: Array, powers: Array
 ) -> None:
@@ -229,7 +229,7 @@ def add_conduct_bar(
     add_law_bar(books.conduct, s.u, where, xi, s.saved, conduct_bar, powers)
 
 
-@borrowing
+@part
 def set_kappa_bar_of_nodes(
     books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
 ) -> None:
@@ -243,7 +243,7 @@ def set_kappa_bar_of_nodes(
         left, here = here, right
 
 
-@borrowing
+@part
 def set_kappa_bar_through_faces(
     books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
 ) -> None:
@@ -261,7 +261,7 @@ def set_kappa_bar_through_faces(
         here, p, came = right, p_right, goes
 
 
-@borrowing
+@part
 def add_heat_bar(
     books: Books, s: Scratch, capacities_bar: Array, store_bar: Array, powers: Array
 ) -> None:
@@ -276,7 +276,7 @@ def add_heat_bar(
         add_law_bar(books.store, s.u, s.store_where, s.store_xi, h_bar, store_bar, powers)
 
 
-@borrowing
+@part
 def add_totals(powers: Array, coefficients_bar: Array) -> None:
     """The first piece's coefficients get the sums over the lanes."""
     if coefficients_bar.shape[0] > 0:

@@ -1,10 +1,10 @@
 r"""Newton's iteration for one stage, ``E(u) - step q(u) = target``, from a guess to the root.
 
-Every step's matrix is tridiagonal (`solver.kernels.newton_step`). Near the root the changes of u
-fall quadratically, ``|delta_{i+1}| <= omega |delta_i|^2``; omega is measured wherever two changes
-follow one another, and tells the change that the next iteration would make, so that none is made to
-see that it was not needed. A step that brings the residual down too little is halved; where that leads
-nowhere, shorter time steps lead the way (`approach`).
+Every step's matrix is tridiagonal (`newton_step`). Near the root the changes of u fall
+quadratically, ``|delta_{i+1}| <= omega |delta_i|^2``; omega is measured wherever two changes follow
+one another, and tells the change that the next iteration would make, so that none is made only to
+see that it was not needed. A step that brings the residual down too little is halved; where that
+leads nowhere, shorter time steps lead the way (`approach`).
 
 References: Deuflhard, Newton Methods for Nonlinear Problems (2004), 2.1 (omega), 3.3 (the natural
 monotonicity test) and 5.1 (continuation); Hairer & Wanner, Solving Ordinary Differential Equations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from solver.kernels.balance import Books, Scratch, heat_of, look
-from solver.kernels.compiled import borrowing, rare
+from solver.kernels.compiled import aside, part
 from solver.kernels.lanes import load, store
 from solver.kernels.march import copy
 from solver.kernels.newton_step import ask_again, linearise, move_back, noise, take_step
@@ -30,7 +30,7 @@ FAST = 0.01  # ratio of two changes from which convergence is quadratic
 DOUBT = 100.0  # factor by which omega may have grown since an earlier stage
 
 
-@borrowing
+@part
 def settle(
     books: Books,
     joint: Array | None,
@@ -92,10 +92,11 @@ def settle(
         if found and not np.iscomplexobj(s.u):
             return iteration, change, omega
         before, share = norm, 1.0
+    copy(target.shape[0], delta, 0, s.delta, 0)
     return -most, change, omega
 
 
-@rare
+@aside
 def approach(
     books: Books,
     joint: Array | None,

@@ -7,7 +7,7 @@ becomes u - delta. See `solver.kernels.balance` for E and q.
 from __future__ import annotations
 
 from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look
-from solver.kernels.compiled import borrowing, rare
+from solver.kernels.compiled import aside, part
 from solver.kernels.lanes import from_left, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, magnitude
 from solver.kernels.march import copy
@@ -17,22 +17,22 @@ from solver.kernels.tridiagonal import Array, factor_and_sweep, separator
 ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 
 
-@borrowing
+@part
 def linearise(
     books: Books, joint: Array | None, target: Array, step: float, s: Scratch, delta: Array
 ) -> float:
     """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`.
 
-    Returns the square of the residual's norm, as a temperature.
+    Returns the square of the residual's norm, a heat.
     """
     squares = flows(books, joint, target, step, s, delta)
     factor_and_sweep(s.J, delta.shape[0], step, s.D, s.factors, joint, delta)
     return squares
 
 
-@borrowing
+@part
 def take_step(joint: Array | None, s: Scratch, y: Array) -> tuple[float, float]:
-    """The way back after `linearise`, y in place; s.u less y. Returns the largest change, and |u|."""
+    """The way back after `linearise`, y in place; s.u less y. Returns the largest y, and |u|."""
     f, temperatures, rows = s.factors, s.u, y.shape[0]
     last = separator(rows, joint)
     delta, left = like(y, 0.0), like(y, 0.0)
@@ -56,14 +56,14 @@ def take_step(joint: Array | None, s: Scratch, y: Array) -> tuple[float, float]:
     return largest_of(size), largest_of(scale)
 
 
-@borrowing
+@part
 def move_back(share: float, s: Scratch, delta: Array) -> None:
     """s.u by a share of the last step back."""
     for r in range(delta.shape[0]):
         store(s.u, r, load(s.u, r) + share * load(delta, r))
 
 
-@rare
+@aside
 def ask_again(
     books: Books,
     joint: Array | None,
@@ -97,9 +97,9 @@ def ask_again(
     return change
 
 
-@rare
+@aside
 def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scratch) -> float:
-    """The norm that the residual in `settle` may have of round-off alone.
+    """The square of the norm that the residual in `settle` may have of round-off alone.
 
     A bar at rest has nothing else: its temperatures, less the reference, are no scale for it.
     """
@@ -110,13 +110,14 @@ def noise(books: Books, joint: Array | None, target: Array, step: float, s: Scra
     for r in range(rows):
         diagonal = load(s.J, rows + r) - load(s.J, r) - load(s.J, 2 * rows + r)
         store(s.saved, r, step * diagonal * load(s.u, r))
-    conducted, aims, weights = s.saved.reshape(n), target.reshape(n), s.weights.reshape(n)
+    conducted, aims = s.saved.reshape(n), target.reshape(n)
+    capacities = books.capacities.reshape(n)
     where, store_xi = s.store_where, s.store_xi.reshape(n)
     for i in range(n):
         j, xi = where[i], abs(store_xi[i])
         stored = abs(c[j, degree])
         for d in range(degree - 1, -1, -1):
             stored = stored * xi + abs(c[j, d])
-        moved = (abs(conducted[i]) + abs(aims[i])) * weights[i].real
-        total += (ROUND_OFF * (stored + moved)) ** 2
+        stored *= abs(capacities[i])
+        total += (ROUND_OFF * (stored + abs(conducted[i]) + abs(aims[i]))) ** 2
     return total

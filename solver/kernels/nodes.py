@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solver.kernels.compiled import row
+from solver.kernels.compiled import part
 from solver.kernels.lanes import add, from_left, from_right, implements, load, store
 
 
@@ -72,7 +72,7 @@ def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) ->
     return to_lane
 
 
-@row
+@part
 def right_of(x: Any, at: int, r: int, rows: int, joint: Any) -> Any:
     """The row of x[at:] to the right of row r; where there is none, row r."""
     value = load(x, at + r)
@@ -83,7 +83,7 @@ def right_of(x: Any, at: int, r: int, rows: int, joint: Any) -> Any:
     return value
 
 
-@row
+@part
 def left_of_first(x: Any, at: int, rows: int, joint: Any) -> Any:
     """The row of x[at:] to the left of the first; where there is none, the first."""
     value = load(x, at)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solver.kernels.compiled import borrowing, rare
+from solver.kernels.compiled import aside, part
 from solver.kernels.lanes import add, like, load, store
 from solver.kernels.tridiagonal import Array
 
@@ -32,7 +32,7 @@ class Pieces(NamedTuple):
 
 
 class Polynomial(NamedTuple):
-    """The first piece of a law, up to degree 4, as plain numbers; `alone` where there is no other."""
+    """The first piece of a law, up to degree 4, in numbers; `alone` where there is no other."""
 
     alone: bool
     curved: bool
@@ -47,7 +47,7 @@ class Polynomial(NamedTuple):
     line1: float
 
 
-@borrowing
+@part
 def polynomial(law: Pieces) -> Polynomial:
     """The law's first piece."""
     c, degree = law.coefficients, law.coefficients.shape[1] - 1
@@ -69,7 +69,7 @@ def polynomial(law: Pieces) -> Polynomial:
     )
 
 
-@borrowing
+@part
 def look_at(
     law: Pieces,
     beyond: float,
@@ -103,7 +103,7 @@ def look_at(
                 store(slope, r, like(u, p.line1))
 
 
-@borrowing
+@part
 def curve(p: Polynomial, u: Array, value: Array, slope: Array) -> None:
     """A polynomial of degree 2 to 4."""
     for r in range(u.shape[0]):
@@ -117,7 +117,7 @@ def curve(p: Polynomial, u: Array, value: Array, slope: Array) -> None:
         store(value, r, v * xi + p.c0)
 
 
-@rare
+@aside
 def evaluate(
     law: Pieces, beyond: float, u: Array, where: Array, xi: Array, value: Array, slope: Array
 ) -> None:
@@ -150,7 +150,7 @@ def evaluate(
         slope[r] = share * s * law.inverse[j]
 
 
-@borrowing
+@part
 def add_law_bar(
     law: Pieces,
     u: Array,
@@ -181,7 +181,7 @@ def add_law_bar(
         add(powers, 1, sum_1)
 
 
-@borrowing
+@part
 def add_powers(where: Array, xi: Array, value_bar: Array, coefficients_bar: Array) -> None:
     """Add to coefficients_bar (B, degree + 1) the transpose of coefficients -> values."""
     for r in range(xi.shape[0]):
@@ -192,7 +192,7 @@ def add_powers(where: Array, xi: Array, value_bar: Array, coefficients_bar: Arra
             power *= xi[r]
 
 
-@borrowing
+@part
 def add_values(coefficients: Array, where: Array, xi: Array, out: Array) -> None:
     """out += the values of other coefficients (B, degree + 1) at the same places."""
     degree = coefficients.shape[1] - 1

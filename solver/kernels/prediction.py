@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from solver.kernels.balance import Scratch
-from solver.kernels.compiled import borrowing, kernel
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, magnitude
 from solver.kernels.tridiagonal import Array
@@ -24,9 +24,11 @@ from solver.kernels.tridiagonal import Array
 class Past(NamedTuple):
     """Of every stage: the last values and differences (stages rows), and the rest (stages,).
 
-    known: values that were remembered; order: differences to be added; omega: as measured last
-    (`solver.kernels.newton_settle`), inf at first.
+    known: values that were remembered; order: differences to be added, at most `most`; omega: as
+    measured last (`solver.kernels.newton_settle`), inf at first.
     """
+
+    most: int
 
     values: Array
     first: Array
@@ -37,10 +39,11 @@ class Past(NamedTuple):
 
 
 @kernel
-def begin(s: Scratch, stages: int) -> Past:
+def begin(s: Scratch, stages: int, most: int) -> Past:
     """Nothing is known of any stage but the last, which s.u is a value of."""
     rows = s.u.shape[0]
     past = Past(
+        most,
         empty(s.u, stages * rows),
         empty(s.u, stages * rows),
         empty(s.u, stages * rows),
@@ -57,7 +60,7 @@ def begin(s: Scratch, stages: int) -> Past:
     return past
 
 
-@borrowing
+@part
 def extrapolate(past: Past, stage: int, s: Scratch) -> None:
     """Put the guess into s.u; without one, what stands there is left."""
     values, first, second = past.values, past.first, past.second
@@ -71,7 +74,7 @@ def extrapolate(past: Past, stage: int, s: Scratch) -> None:
             store(u, r, guess)
 
 
-@borrowing
+@part
 def remember(past: Past, stage: int, s: Scratch) -> None:
     """Take s.u as the stage's values of this step."""
     values, first, second, u = past.values, past.first, past.second, s.u
@@ -89,4 +92,4 @@ def remember(past: Past, stage: int, s: Scratch) -> None:
     past.known[stage] += 1
     falls_once = past.known[stage] >= 3 and largest_of(size_2) < largest_of(size_1)
     falls_twice = past.known[stage] >= 4 and largest_of(size_3) < largest_of(size_2)
-    past.order[stage] = (2 if falls_twice else 1) if falls_once else 0
+    past.order[stage] = min(past.most, (2 if falls_twice else 1) if falls_once else 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solver.kernels.compiled import kernel, row
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import (
     LANES,
     P0,
@@ -124,7 +124,7 @@ def sweep_back_and_add(
         add(K_bar, 0, phi * (from_left(load(u, at_u + last)) - here))
 
 
-@row
+@part
 def separators(joint: Array, at: int, rhs: Any) -> Any:
     """The separators, one in every lane: the inverse of their matrix times `rhs`."""
     s = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)

@@ -53,7 +53,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solver.kernels.compiled import borrowing, kernel, row
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 
 Array = NDArray[Any]  # float64, or complex128 in a complex step
@@ -102,7 +102,7 @@ def factor(
         invert(M, joint[LANES * stage :])
 
 
-@row
+@part
 def diagonal(K: Array, D: Array | None, r: int) -> Any:
     """Row r of D, as the rows of K are."""
     d = like(K, 1.0)
@@ -111,7 +111,7 @@ def diagonal(K: Array, D: Array | None, r: int) -> Any:
     return d
 
 
-@row
+@part
 def separator(rows: int, joint: Array | None) -> int:
     """The row that is solved for with the other lanes', not swept; `rows` where there is none."""
     if joint is None:
@@ -121,7 +121,7 @@ def separator(rows: int, joint: Array | None) -> int:
 
 @kernel
 def invert(M: Array, inverse: Array) -> None:
-    """The inverse (8, 8), column after column, of a tridiagonal matrix with -b, -a off its diagonal.
+    """The inverse (8, 8), column after column, of a tridiagonal matrix, -b and -a off the diagonal.
 
     M (3, 8): b, row sums, a.
     """
@@ -181,7 +181,7 @@ def factor_transposed(
                 joint_T[LANES * stage + r, c] = joint[LANES * stage + c, r]
 
 
-@borrowing
+@part
 def factor_and_sweep(
     K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array
 ) -> None:
@@ -217,7 +217,7 @@ def factor_and_sweep(
         store(x, last, load(joint, 3))
 
 
-@borrowing
+@part
 def join(joint: Array) -> None:
     """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are b, the row sums, a."""
     t, y = 0.0, 0.0
@@ -233,7 +233,7 @@ def join(joint: Array) -> None:
         joint[3, r] += joint[2, r] * joint[3, r + 1]
 
 
-@borrowing
+@part
 def join_transposed(joint: Array) -> None:
     """The same with M^-T; the pivots are those of M."""
     t, y, before = 0.0, 0.0, 0.0
@@ -250,7 +250,7 @@ def join_transposed(joint: Array) -> None:
         joint[3, r] += joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
 
 
-@borrowing
+@part
 def factor_and_sweep_transposed(
     K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array, at: int
 ) -> None:
