@@ -25,7 +25,7 @@ from solver.steps import Steps
 
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
-DIFFERENCES = 2  # that a guess at a stage may add (`solver.kernels.prediction`)
+DIFFERENCES = 3  # that a guess at a stage may add (`solver.kernels.prediction`)
 SECONDS_PER_NODE = 4e-8  # a generous price of one node of one stage, with its iterations
 
 

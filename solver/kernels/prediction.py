@@ -2,7 +2,9 @@
 
 With the backward differences of a stage's values Y over the steps,
 
-    d1 = Y^k - Y^{k-1},    d2 = d1^k - d1^{k-1},    Y^{k+1} ~ Y^k + d1 + d2.
+    d1 = Y^k - Y^{k-1},    d2 = d1^k - d1^{k-1},    d3 = d2^k - d2^{k-1},
+
+    Y^{k+1} ~ Y^k + d1 + d2 + d3.
 
 As many are added as are known to fall from one to the next, so that what jumps or is noisy is not
 extrapolated. Newton's iteration begins there; where it ends does not depend on it.
@@ -33,6 +35,7 @@ class Past(NamedTuple):
     values: Array
     first: Array
     second: Array
+    third: Array
     known: Array
     order: Array
     omega: Array
@@ -47,6 +50,7 @@ def begin(s: Scratch, stages: int, most: int) -> Past:
         empty(s.u, stages * rows),
         empty(s.u, stages * rows),
         empty(s.u, stages * rows),
+        empty(s.u, stages * rows),
         np.zeros(stages, np.int64),
         np.zeros(stages, np.int64),
         np.full(stages, np.inf),
@@ -56,6 +60,7 @@ def begin(s: Scratch, stages: int, most: int) -> Past:
             store(past.values, i * rows + r, load(s.u, r))
             store(past.first, i * rows + r, like(s.u, 0.0))
             store(past.second, i * rows + r, like(s.u, 0.0))
+            store(past.third, i * rows + r, like(s.u, 0.0))
     past.known[stages - 1] = 1
     return past
 
@@ -63,7 +68,7 @@ def begin(s: Scratch, stages: int, most: int) -> Past:
 @part
 def extrapolate(past: Past, stage: int, s: Scratch) -> None:
     """Put the guess into s.u; without one, what stands there is left."""
-    values, first, second = past.values, past.first, past.second
+    values, first, second, third = past.values, past.first, past.second, past.third
     u, order = s.u, past.order[stage]
     if order > 0:
         for r in range(u.shape[0]):
@@ -71,25 +76,35 @@ def extrapolate(past: Past, stage: int, s: Scratch) -> None:
             guess = load(values, at) + load(first, at)
             if order > 1:
                 guess = guess + load(second, at)
+            if order > 2:
+                guess = guess + load(third, at)
             store(u, r, guess)
 
 
 @part
 def remember(past: Past, stage: int, s: Scratch) -> None:
     """Take s.u as the stage's values of this step."""
-    values, first, second, u = past.values, past.first, past.second, s.u
-    size_1 = magnitude(like(u, 0.0))
-    size_2, size_3 = size_1, size_1
+    values, first, second, third = past.values, past.first, past.second, past.third
+    u, size_1 = s.u, magnitude(like(s.u, 0.0))
+    size_2, size_3, size_4 = size_1, size_1, size_1
     for r in range(u.shape[0]):
         at, here = stage * u.shape[0] + r, load(u, r)
         d1 = here - load(values, at)
         d2 = d1 - load(first, at)
-        size_3 = larger(size_3, magnitude(d2 - load(second, at)))
+        d3 = d2 - load(second, at)
         size_1, size_2 = larger(size_1, magnitude(d1)), larger(size_2, magnitude(d2))
+        size_3 = larger(size_3, magnitude(d3))
+        size_4 = larger(size_4, magnitude(d3 - load(third, at)))
         store(values, at, here)
         store(first, at, d1)
         store(second, at, d2)
+        store(third, at, d3)
     past.known[stage] += 1
-    falls_once = past.known[stage] >= 3 and largest_of(size_2) < largest_of(size_1)
-    falls_twice = past.known[stage] >= 4 and largest_of(size_3) < largest_of(size_2)
-    past.order[stage] = min(past.most, (2 if falls_twice else 1) if falls_once else 0)
+    order, known = 0, past.known[stage]
+    if known >= 3 and largest_of(size_2) < largest_of(size_1):
+        order = 1
+    if order == 1 and known >= 4 and largest_of(size_3) < largest_of(size_2):
+        order = 2
+    if order == 2 and known >= 5 and largest_of(size_4) < largest_of(size_3):
+        order = 3
+    past.order[stage] = min(past.most, order)
