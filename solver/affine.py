@@ -53,7 +53,6 @@ class AffineAssembly:
         if row:
             np.concatenate([array.ravel() for array, _ in row], out=self._c_0)
             np.concatenate([m.reshape(len(unit), -1) for _, m in row], axis=1, out=self._C)
-        self._directions, self._moves = unit, moves
 
     def at(self, theta: Array) -> Point:
         """The semi-discrete bar; raises TrialError where a law is not positive."""
@@ -66,15 +65,13 @@ class AffineAssembly:
         return Point(theta, self._assembly.curves.known, Coefficients(*arrays))
 
     def dot(self, theta: Array, directions: Array) -> tuple[Values, Coefficients]:
-        """The curves that the field itself shows, of which none moves, and the coefficients.
-
-        Of directions that cannot be written to, the unit vectors, they are the very same arrays.
-        """
-        if directions.flags.writeable:
-            return {}, self._along(directions)
-        if directions is not self._directions:
-            self._directions, self._moves = directions, self._along(directions)
-        return {}, self._moves
+        """The curves that the field itself shows, of which none moves, and the coefficients."""
+        q = len(directions)
+        arrays = [np.zeros((0, *array.shape)) for array in self._fixed[:-1]]
+        arrays.append(np.zeros((q, *self._fixed[-1].shape)))
+        for index, where in self._places:
+            arrays[index] = (directions @ self._C[:, where]).reshape(q, *self._fixed[index].shape)
+        return {}, Coefficients(*arrays)
 
     def bar(self, point: Point, bar: Coefficients, field_bar: Array, nodes: Array) -> Array:
         """The transpose: the cotangent of theta (p,)."""
@@ -82,14 +79,6 @@ class AffineAssembly:
         for index, where in self._places:
             kernels.add_affine_bar(self._C, where.start, bar[index].reshape(-1), theta_bar)
         return theta_bar
-
-    def _along(self, directions: Array) -> Coefficients:
-        q = len(directions)
-        arrays = [np.zeros((0, *array.shape)) for array in self._fixed[:-1]]
-        arrays.append(np.zeros((q, *self._fixed[-1].shape)))
-        for index, where in self._places:
-            arrays[index] = (directions @ self._C[:, where]).reshape(q, *self._fixed[index].shape)
-        return Coefficients(*arrays)
 
 
 def _laws_at_nodes(assembly: LinearAssembly, parameters: Parameters) -> CurveValues:

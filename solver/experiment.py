@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -231,6 +231,11 @@ def _unknowns(part: Any, place: Place) -> Iterator[tuple[Place, Unknown]]:
     elif isinstance(part, tuple):
         for index, item in enumerate(part):
             yield from _unknowns(item, (*place, index))
-    elif is_dataclass(part):
-        for f in fields(part):
-            yield from _unknowns(getattr(part, f.name), (*place, f.name))
+    else:
+        for name in _parts(type(part)):
+            yield from _unknowns(getattr(part, name), (*place, name))
+
+
+@cache
+def _parts(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()

@@ -48,7 +48,7 @@ def find(study: Study, *, pulse: Pulse, report: Report) -> Found:
     way: list[Iteration] = []
 
     def numbered(step: Iteration) -> None:
-        way.append(replace(step, number=len(way)))
+        way.append(step._replace(number=len(way)))
         report(way[-1])
 
     theta = Parameters.of(study).start

@@ -110,21 +110,23 @@ class Lanes:
         along = self._dots.of([coefficients for _, coefficients in _filled(dots)])
         readings, readings_dot = self._march.tangent(self._coefficients(points), along)
 
+        model = self._model
+
         def read(point: Point, dot: tuple[Values, Any], u: Array, u_dot: Array) -> Any:
-            y_dot = self._model.observation.apply_each(self._bar.field_dot(dot[0], u_dot))
-            return self._readings(point, u), self._model.finite(y_dot)
+            field_dot, apply_each = self._bar.field_dot(dot[0], u_dot), model.observation.apply_each
+            return self._readings(point, u), model.placed(apply_each, field_dot)
 
         count = len(points)
         return each(read, points, dots, readings[:count], readings_dot[:count])
 
     def _at(self, thetas: Items[Array]) -> Items[Point]:
         """What is marched."""
-        return each(lambda theta: self._model.placed(lambda: self._bar.at(theta)), thetas)
+        return each(lambda theta: self._model.placed(self._bar.at, theta), thetas)
 
     def _readings(self, point: Point, marched: Array) -> Array:
         """The readings y (M,) of one item."""
         model = self._model
-        return model.finite(model.observation.apply(self._bar.field(point, marched)))
+        return model.placed(model.observation.apply, self._bar.field(point, marched))
 
     def _coefficients(self, points: Items[Point]) -> Coefficients:
         return self._all.of([point.coefficients for point in _filled(points)])

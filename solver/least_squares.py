@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dgelsy, dgelsy_lwork
@@ -52,8 +53,8 @@ def levenberg_marquardt(
     D, damping = here.lengths, FIRST_DAMPING
     status, history = "max_iterations", [here.iteration(0)]
     report(history[0])
+    free = _free(here, scaling)
     while len(history) <= most:
-        free = _free(here, scaling)
         if _stationary(here, free, COSINE_TOLERANCE):
             status = "converged"
             break
@@ -67,17 +68,17 @@ def levenberg_marquardt(
         ratio = 2.0 if reduced >= 2.0 * predicted else reduced / predicted
         damping *= max(0.1, 1.0 - (2.0 * ratio - 1.0) ** 3)
         settled = max(reduced, predicted) <= REDUCTION_TOLERANCE * here.J
-        here, D = there, np.maximum(D, there.lengths)
+        here, D, free = there, np.maximum(D, there.lengths), _free(there, scaling)
         history.append(here.iteration(len(history)))
         report(history[-1])
         if drifted := drifting(history, scaling, "levenberg-marquardt", here.r.size):
             return drifted
         gained, share = gained_lately(history), here.J / here.r.size  # of one reading
-        if gained <= RESTING * share and _promised(here, _free(here, scaling)) <= share:
+        if gained <= RESTING * share and _promised(here, free) <= share:
             status = "converged"  # at a kink of the model, where residuals are not stationary
             break
         if trial.small or settled:
-            status = _verdict(here, D, _free(here, scaling))
+            status = _verdict(here, D, free)
             break
     return Search(here.theta, status, "levenberg-marquardt", tuple(history))
 
@@ -114,8 +115,7 @@ class _Linearisation:
         return Iteration(number, self.J, 2.0 * _length(self.slope), self.theta)
 
 
-@dataclass(frozen=True)
-class _Trial:
+class _Trial(NamedTuple):
     """Where a step led (None: nowhere with an answer), its damping, and whether it was tiny."""
 
     there: _Linearisation | None
@@ -165,6 +165,8 @@ def _step(here: _Linearisation, D: Array, damping: float, free: Array, scaling: 
     what they do.
     """
     step = _damped_step(here, D, damping, free)
+    if not scaling.any_logarithmic:
+        return step
     leaps = scaling.logarithmic & (np.abs(step) > LONGEST)
     if not leaps.any():
         return step

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from solver.affine import AffineAssembly, is_affine
 from solver.assemble import LinearAssembly, Point
-from solver.experiment import Experiment
+from solver.experiment import Experiment, Fit
+from solver.kept import kept
 from solver.kernels import Array
 from solver.march import LinearMarch, Pulse
 from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values
 from solver.workspace import Coefficients
+
+SMALL = 2**12  # cells and steps up to which preparing a march takes longer than marching
 
 
 class LinearBar:
@@ -33,11 +37,10 @@ class LinearBar:
         memory: int,
         pulse: Pulse,
     ) -> None:
-        self.assembly = LinearAssembly(experiment, parameters)
+        set_up = replace(experiment, sensors=(), fit=Fit())  # without what was measured
+        self.assembly, self._chain = _assembled(set_up, parameters, once)
         self.heat, self.felt = self.assembly.heat, self.assembly.curves.felt
-        self._chain: LinearAssembly | AffineAssembly = self.assembly
-        if not once and is_affine(self.assembly, parameters):
-            self._chain = AffineAssembly(self.assembly, parameters)
+        self._directions: Array | None = None
         self._nodes = nodes
         grid, states = experiment.grid, self.assembly.states
         self.marched = (nodes >= states.start) & (nodes < states.stop)
@@ -71,8 +74,16 @@ class LinearBar:
         return self._chain.at(theta)
 
     def dot(self, theta: Array, directions: Array) -> tuple[Values, Coefficients]:
-        """Its derivatives along `directions` (q, p), and those of the curves that are pinned."""
-        return self._chain.dot(theta, directions)
+        """Its derivatives along `directions` (q, p), and those of the curves that are pinned.
+
+        Of directions that cannot be written to they are the very same arrays, where theta does not
+        matter.
+        """
+        if directions.flags.writeable or self._chain is self.assembly:
+            return self._chain.dot(theta, directions)
+        if directions is not self._directions:
+            self._directions, self._dots = directions, self._chain.dot(theta, directions)
+        return self._dots
 
     def theta_bar(self, point: Point, bar: Coefficients, field_bar: Array) -> Array:
         """The cotangent (p,) of theta from those of what was marched, and of pinned nodes."""
@@ -103,3 +114,18 @@ class LinearBar:
         field_dot[:, :, self.marched] = marched_dot
         self.assembly.set_pinned(values_dot, field_dot, self._nodes)
         return field_dot
+
+
+def _small(experiment: Experiment, *_: object) -> bool:
+    return experiment.grid.cells + experiment.grid.steps <= SMALL
+
+
+@kept(_small)
+def _assembled(
+    experiment: Experiment, parameters: Parameters, once: bool
+) -> tuple[LinearAssembly, LinearAssembly | AffineAssembly]:
+    """The map from theta to the coefficients, and the shortest way to go it."""
+    assembly = LinearAssembly(experiment, parameters)
+    if once or not is_affine(assembly, parameters):
+        return assembly, assembly
+    return assembly, AffineAssembly(assembly, parameters)

@@ -23,7 +23,7 @@ from solver.kernels import Array
 from solver.linear_bar import LinearBar
 from solver.march import DIRECTIONS, Pulse
 from solver.newton_bar import NewtonBar
-from solver.observe import Observation, observe
+from solver.observe import NOT_FINITE, Observation, observe
 from solver.parameters import Parameters
 from solver.sampling import changes_with_temperature
 
@@ -92,13 +92,13 @@ class Model:
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,)."""
-        field, _ = self.placed(lambda: self.bar.forward(theta))
-        return self.finite(self.observation.apply(field))
+        field, _ = self.placed(self.bar.forward, theta)
+        return self.placed(self.observation.apply, field)
 
     def forward(self, theta: Array) -> tuple[Array, Any]:
         """The readings y (M,), and what `pull_back` needs; good until the next call."""
-        field, trace = self.placed(lambda: self.bar.forward(theta, keep=True))
-        return self.finite(self.observation.apply(field)), trace
+        field, trace = self.placed(self.bar.forward, theta, keep=True)
+        return self.placed(self.observation.apply, field), trace
 
     def pull_back(self, trace: Any, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
@@ -124,20 +124,19 @@ class Model:
         return y, y_dot
 
     def finite(self, array: Array) -> Array:
-        """The array, or TrialError where an entry is not a finite number."""
-        if not kernels.is_finite(array if array.ndim == 1 else array.reshape(-1)):
-            detail = "computed temperatures, their misfit or a derivative are not finite numbers"
-            raise TrialError(self.place, "not_finite", detail)
+        """The array (n,), or TrialError where an entry is not a finite number."""
+        if not kernels.is_finite(array):
+            raise TrialError(self.place, "not_finite", NOT_FINITE)
         return array
 
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        field, field_dot = self.placed(lambda: self.bar.push_forward(theta, directions))
-        y, y_dot = self.observation.apply(field), self.observation.apply_each(field_dot)
-        return self.finite(y), self.finite(y_dot)
+        field, field_dot = self.placed(self.bar.push_forward, theta, directions)
+        y = self.placed(self.observation.apply, field)
+        return y, self.placed(self.observation.apply_each, field_dot)
 
-    def placed(self, run: Callable[[], Result]) -> Result:
+    def placed(self, run: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """What `run` returns; where it has no answer, with this experiment's place."""
         try:
-            return run()
+            return run(*arguments, **named)
         except TrialError as error:
             raise error.within(self.place) from None

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from solver import kernels
 from solver.checkpoints import MEMORY
 from solver.errors import TrialError
 from solver.experiment import Experiment, Study
@@ -174,7 +175,7 @@ class Objective:
             residuals.append(penalty.residuals(theta))
             theta_bar += 2.0 * penalty.pull(theta, residuals[-1])
         J = _sum_of_squares(stacked(residuals))
-        return J, shaped.s * shaped.slope * self._twice_weights, theta_bar
+        return J, shaped.psi * self._twice_weights, theta_bar
 
     def hessian_vector(self, theta: Array, v: Array) -> Array:
         """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
@@ -247,6 +248,8 @@ class Objective:
 
     def with_penalties(self, theta: Array, s: Array, jacobian: Array) -> tuple[Array, Array]:
         """The penalties' rows below those of the readings."""
+        if not self._penalties:
+            return s, jacobian
         residuals = [p.residuals(theta) for p in self._penalties]
         rows = [p.jacobian(theta).toarray() for p in self._penalties]
         return stacked([s, *residuals]), stacked([jacobian, *rows])
@@ -282,8 +285,7 @@ def stacked(parts: Sequence[Array]) -> Array:
 
 
 def _sum_of_squares(r: Array) -> float:
-    with np.errstate(over="ignore"):
-        J = float(np.dot(r, r).real)
+    J: float = kernels.sum_of_squares(r)
     if not math.isfinite(J):
         raise TrialError((), "not_finite", "the misfit is not a finite number")
     return J

@@ -15,12 +15,16 @@ from itertools import pairwise
 import numpy as np
 
 from solver import kernels
+from solver.errors import TrialError
 from solver.experiment import Experiment, Sensor
 from solver.grid import ON_STEP, Grid
 from solver.interpolation import locate
+from solver.kept import kept
 from solver.kernels import Array
 from solver.layout import plain
 
+SMALL = 2**12  # points, cells or steps up to which finding places takes longer than reading them
+NOT_FINITE = "computed temperatures, their misfit or a derivative are not finite numbers"
 RIGHT, LATE = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])  # corners, of a cell and a step
 
 
@@ -41,23 +45,21 @@ class Observation:
     slices: tuple[slice, ...]
 
     def apply(self, field: Array) -> Array:
-        """Readings (M,) of a field (steps + 1, Q)."""
-        y = np.empty((self.count, 1), field.dtype)
-        kernels.multiply(self.ends, self.columns, self.weights, field.reshape(1, -1), y)
-        return y.reshape(-1)
+        """Readings (M,) of a field (steps + 1, Q). Raises TrialError where one is not finite."""
+        return self.apply_each(field[None]).reshape(-1)
 
     def apply_each(self, fields: Array) -> Array:
         """Readings (M, q) of q fields (q, steps + 1, Q)."""
-        y = np.empty((self.count, len(fields)), fields.dtype)
-        kernels.multiply(self.ends, self.columns, self.weights, fields.reshape(len(fields), -1), y)
+        q = len(fields)
+        y, x = np.empty((self.count, q), fields.dtype), fields.reshape(q, -1)
+        if not kernels.multiply(self.ends, self.columns, self.weights, x, y):
+            raise TrialError((), "not_finite", NOT_FINITE)
         return y
 
     def transpose(self, readings_bar: Array) -> Array:
         """The cotangent (steps + 1, Q) of the field."""
-        bar, field_bar = (
-            plain(readings_bar, readings_bar.dtype),
-            np.zeros(self.size, readings_bar.dtype),
-        )
+        bar = plain(readings_bar, readings_bar.dtype)
+        field_bar = np.zeros(self.size, bar.dtype)
         kernels.add_transposed(self.ends, self.columns, self.weights, bar, field_bar)
         return field_bar.reshape(-1, self.nodes.size)
 
@@ -78,6 +80,11 @@ def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
     return interpolation(grid, x, t, slices)
 
 
+def _small(grid: Grid, x: Array, *_: object) -> bool:
+    return max(grid.cells, grid.steps, x.size) <= SMALL
+
+
+@kept(_small)
 def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> Observation:
     """The observation of the points (x, t)."""
     node, in_cell = _between(grid.x, x)

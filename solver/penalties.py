@@ -142,6 +142,8 @@ def prior_of(study: Study, parameters: Parameters) -> Penalty:
 def curves_to_smooth(study: Study, parameters: Parameters) -> dict[str, Sample]:
     """Every unknown curve that is held smooth, by name: tables and networks; layers may jump."""
     found: dict[str, Sample] = {}
+    if not (parameters.curves or parameters.networks):
+        return found
     for experiment in study.experiments:
         for sample in samples_of(experiment):
             match sample.curve:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ STATUSES = {
 }
 
 
-@dataclass(frozen=True)
-class Iteration:
+class Iteration(NamedTuple):
     """One accepted point of a search: its number, J, the norm of J's gradient by z, and theta."""
 
     number: int
@@ -68,7 +68,7 @@ class Scaling:
     def __init__(self, objective: Objective) -> None:
         p = objective.parameters
         self.logarithmic = p.logarithmic
-        self._any_logarithmic = bool(p.logarithmic.any())
+        self.any_logarithmic = bool(p.logarithmic.any())
         self._size = p.magnitudes
         self._bounds = p.lower, p.upper
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
@@ -82,7 +82,7 @@ class Scaling:
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
         theta = z * self._size
-        if self._any_logarithmic:
+        if self.any_logarithmic:
             with np.errstate(over="ignore"):
                 theta[self.logarithmic] = np.exp(z[self.logarithmic])
         # A bound met in z is met in theta, to the last bit.
@@ -92,7 +92,7 @@ class Scaling:
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
         return (
-            np.where(self.logarithmic, theta, self._size) if self._any_logarithmic else self._size
+            np.where(self.logarithmic, theta, self._size) if self.any_logarithmic else self._size
         )
 
 

@@ -42,7 +42,7 @@ def automatic(
     way: list[Iteration] = []
 
     def numbered(step: Iteration) -> None:
-        way.append(replace(step, number=len(way)))
+        way.append(step._replace(number=len(way)))
         report(way[-1])
 
     first = levenberg_marquardt(objective, start, max_iterations, numbered)

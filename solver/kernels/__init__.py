@@ -18,6 +18,7 @@ from solver.kernels.sparse import (
     is_finite,
     is_positive,
     multiply,
+    sum_of_squares,
 )
 from solver.kernels.tridiagonal import PARTS, Array, factor, factor_transposed, transpose
 
@@ -45,6 +46,7 @@ __all__ = [
     "newton_tangent",
     "pack",
     "prepare",
+    "sum_of_squares",
     "tangent",
     "transpose",
     "unpack",

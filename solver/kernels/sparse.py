@@ -9,13 +9,19 @@ from solver.kernels.tridiagonal import Array
 
 
 @kernel
-def multiply(ends: Array, columns: Array, weights: Array, x: Array, y: Array) -> None:
-    """y (M, q) = H x for the vectors x (q, N); row i of H stands in ends[i]..ends[i + 1]."""
+def multiply(ends: Array, columns: Array, weights: Array, x: Array, y: Array) -> bool:
+    """y (M, q) = H x for the vectors x (q, N): whether all are finite.
+
+    Row i of H stands in ends[i]..ends[i + 1].
+    """
+    finite = True
     for d in range(x.shape[0]):
         for i in range(y.shape[0]):
             y[i, d] = 0.0
             for k in range(ends[i], ends[i + 1]):
                 y[i, d] += weights[k] * x[d, columns[k]]
+            finite = finite and np.isfinite(y[i, d])
+    return finite
 
 
 @kernel
@@ -43,6 +49,12 @@ def add_affine_bar(C: Array, first: int, c_bar: Array, theta_bar: Array) -> None
     for j in range(theta_bar.shape[0]):
         for r in range(c_bar.shape[0]):
             theta_bar[j] += C[j, first + r] * c_bar[r]
+
+
+@kernel
+def sum_of_squares(r: Array) -> float:
+    """The real part of r^T r; infinite or NaN without a warning."""
+    return np.dot(r, r).real
 
 
 @kernel

@@ -1,0 +1,86 @@
+"""What is made once for arguments of equal values, and kept for the next who asks.
+
+A service meets the same bar again and again, with other readings: what depends on its set-up alone
+(where curves are asked, coefficients that no unknown moves, how sensors interpolate) need not be
+made anew. Arguments are told apart by their values, arrays by their contents; what is kept must be
+left as it is, since several threads may hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache, lru_cache, wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+PLAIN = {float, int, str, bool, type(None)}
+KEPT = 64  # of each kind; the one that was asked for longest ago makes room
+
+Make = TypeVar("Make", bound=Callable[..., Any])
+
+_stores: list[Any] = []
+
+
+def kept(small: Callable[..., bool]) -> Callable[[Make], Make]:
+    """Keep what a function returns, for arguments that are `small`: of others, making is little."""
+
+    def decorate(make: Make) -> Make:
+        @lru_cache(KEPT)
+        def store(asked: _Asked) -> Any:
+            return make(*asked.arguments)
+
+        @wraps(make)
+        def found(*arguments: Any) -> Any:
+            return store(_Asked(arguments)) if small(*arguments) else make(*arguments)
+
+        _stores.append(store)
+        return found  # type: ignore[return-value]  # it is called in the same way
+
+    return decorate
+
+
+def forget() -> None:
+    """Let go of everything that is kept."""
+    for store in _stores:
+        store.cache_clear()
+
+
+class _Asked:
+    """Arguments that are equal to others of the same values."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self.arguments = arguments
+        self._values = value_of(arguments)
+        self._hash = hash(self._values)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and self._values == other._values
+
+
+def value_of(part: Any) -> Hashable:
+    """A part of an experiment as something that can be compared: arrays by their contents."""
+    kind = type(part)
+    if kind in PLAIN:
+        return part  # type: ignore[no-any-return]  # one of these
+    if kind is tuple or kind is list:
+        return tuple(map(value_of, part))
+    if names := _compared(kind):
+        return kind, *[value_of(getattr(part, name)) for name in names]
+    if kind is np.ndarray:
+        return part.shape, part.dtype.char, part.tobytes()
+    if isinstance(part, Mapping):
+        return tuple((key, value_of(item)) for key, item in part.items())
+    if kind is slice:
+        return part.start, part.stop
+    return part  # type: ignore[no-any-return]  # hashable by itself, or not to be kept
+
+
+@cache
+def _compared(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass by which its values are told apart."""
+    return tuple(f.name for f in fields(kind) if f.compare) if is_dataclass(kind) else ()
