@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +46,7 @@ def levenberg_marquardt(
     def linearise(z: Array) -> _Linearisation:
         theta = scaling.to_theta(z)
         r, R = objective.residuals_and_jacobian(theta)
-        return _Linearisation(z, theta, r, R * scaling.slope(theta))
+        return _Linearisation.at(z, theta, r, R * scaling.slope(theta))
 
     here = linearise(scaling.to_z(start))
     D, damping = here.lengths, FIRST_DAMPING
@@ -83,32 +82,28 @@ def levenberg_marquardt(
     return Search(here.theta, status, "levenberg-marquardt", tuple(history))
 
 
-@dataclass(frozen=True)
-class _Linearisation:
-    """Residuals r and their Jacobian R by internal variables z, at z and theta."""
+class _Linearisation(NamedTuple):
+    """Residuals r and their Jacobian R by internal variables z, at z and theta.
+
+    J = r^T r; slope: R^T r, half of J's gradient; norms: the lengths of R's columns.
+    """
 
     z: Array
     theta: Array
     r: Array
     R: Array
+    J: float
+    slope: Array
+    norms: Array
 
-    @cached_property
-    def J(self) -> float:
-        return _square(self.r)
+    @classmethod
+    def at(cls, z: Array, theta: Array, r: Array, R: Array) -> _Linearisation:
+        norms = np.sqrt(np.einsum("ij,ij->j", R, R))
+        return cls(z, theta, r, R, _square(r), np.dot(R.T, r), norms)
 
-    @cached_property
-    def slope(self) -> Array:
-        """R^T r, half of J's gradient."""
-        return np.asarray(np.dot(self.R.T, self.r))
-
-    @cached_property
-    def norms(self) -> Array:
-        """The lengths of R's columns."""
-        return np.asarray(np.sqrt(np.add.reduce(self.R * self.R, axis=0)))
-
-    @cached_property
+    @property
     def lengths(self) -> Array:
-        """The same, 1 for a column of zeros."""
+        """The norms, 1 for a column of zeros."""
         return np.where(self.norms > 0.0, self.norms, 1.0)
 
     def iteration(self, number: int) -> Iteration:
@@ -171,7 +166,7 @@ def _step(here: _Linearisation, D: Array, damping: float, free: Array, scaling: 
     if not leaps.any():
         return step
     held = np.where(leaps, np.clip(step, -LONGEST, LONGEST), 0.0)
-    there = replace(here, r=here.r + here.R @ held)
+    there = here._replace(r=here.r + here.R @ held)
     rest = _damped_step(there, D, damping, free & ~leaps)
     return held + np.where(scaling.logarithmic, np.clip(rest, -LONGEST, LONGEST), rest)
 
@@ -213,8 +208,8 @@ def _free(here: _Linearisation, scaling: Scaling) -> Array:
 
 def _stationary(here: _Linearisation, free: Array, tolerance: float) -> bool:
     """Whether the residuals are orthogonal to every free column."""
-    reach = here.norms * _length(here.r)
-    return bool((np.abs(here.slope) <= tolerance * reach)[free].all())
+    reach = here.norms * (tolerance * math.sqrt(here.J))
+    return bool((np.abs(here.slope) <= reach)[free].all())
 
 
 def _verdict(here: _Linearisation, D: Array, free: Array) -> str:
