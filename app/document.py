@@ -44,6 +44,8 @@ from solver.errors import Place
 from solver.network import Network, count, initial_weights, unknown_network
 from solver.search import require_method
 
+UNKNOWN = (UnknownNumber, UnknownCurve, NetworkPart)
+
 
 def read_document(
     data: bytes,
@@ -92,15 +94,15 @@ def _fits_within(parts: list[Document]) -> Iterator[Problem]:
 
 
 def _unknown_parts(part: Any) -> Iterator[UnknownNumber | UnknownCurve | NetworkPart]:
-    if isinstance(part, UnknownNumber | UnknownCurve | NetworkPart):
+    if isinstance(part, UNKNOWN):
         yield part
     elif isinstance(part, list):
         if part and not isinstance(part[0], float):  # a list of plain numbers hides nothing
             for item in part:
                 yield from _unknown_parts(item)
     elif isinstance(part, Part) and not isinstance(part, SensorPart):
-        for name in type(part).model_fields:
-            yield from _unknown_parts(getattr(part, name))
+        for value in vars(part).values():
+            yield from _unknown_parts(value)
 
 
 def _size(part: UnknownNumber | UnknownCurve | NetworkPart) -> int:

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -53,8 +53,9 @@ class Crew(Generic[Worker]):
                 raise
 
         first = [left.popleft()] if left else []
-        with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-            others = [pool.submit(take_part) for _ in range(min(threads - 1, len(left)))]
+        count = min(threads - 1, len(left))
+        with ThreadPoolExecutor(count) if count > 0 else nullcontext() as pool:
+            others = [pool.submit(take_part) for _ in range(count)] if pool else []
             take_part(first)
         for other in others:
             other.result()

@@ -8,7 +8,7 @@ left as it is, since several threads may hold it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache, wraps
 from typing import Any, TypeVar
@@ -65,19 +65,21 @@ class _Asked:
 def value_of(part: Any) -> Hashable:
     """A part of an experiment as something that can be compared: arrays by their contents."""
     kind = type(part)
-    if kind in PLAIN:
-        return part  # type: ignore[no-any-return]  # one of these
     if kind is tuple or kind is list:
-        return tuple(map(value_of, part))
+        return _each(part)
     if names := _compared(kind):
-        return kind, *[value_of(getattr(part, name)) for name in names]
+        return kind, _each([getattr(part, name) for name in names])
     if kind is np.ndarray:
         return part.shape, part.dtype.char, part.tobytes()
     if isinstance(part, Mapping):
-        return tuple((key, value_of(item)) for key, item in part.items())
+        return tuple(part), _each(part.values())
     if kind is slice:
         return part.start, part.stop
     return part  # type: ignore[no-any-return]  # hashable by itself, or not to be kept
+
+
+def _each(parts: Iterable[Any]) -> tuple[Hashable, ...]:
+    return tuple([part if type(part) in PLAIN else value_of(part) for part in parts])
 
 
 @cache
