@@ -51,7 +51,7 @@ class LinearBar:
 
     def forward(self, theta: Array, *, keep: bool = False) -> tuple[Array, Point]:
         """The field, and with `keep` what `pull_back` needs, good until the next call."""
-        point = self.at(theta)
+        point = self._chain.at(theta)
         return self.field(point, self.march.forward(point.coefficients, keep=keep)), point
 
     def pull_back(self, point: Point, field_bar: Array) -> Array:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -62,19 +63,13 @@ class LinearMarch:
         With `keep`, what `adjoint` needs is kept until the next call.
         """
         work = self._workspace(coefficients)
-        plan, states = work.plan, work.states
-        if keep:
-            states.reserve(plan.length * self.steps.stages, plan.snapshots)
         work.fill(coefficients, self.steps, both=keep)
         readings = work.layout.blank(self._readings)
-
-        def advance(first: int, last: int, kept: bool) -> None:
-            self._advance(work, first, last, kept, readings)
-
-        if keep:
-            states.follow(plan.forward, plan, advance)
+        if keep and work.plan.snapshots:
+            advance = partial(self._advance, work, readings)
+            work.states.follow(work.plan.forward, work.plan, advance)
         else:
-            advance(0, self.steps.count, False)
+            self._advance(work, readings, 0, self.steps.count, keep)
         return work.layout.numbers_of(readings, self._shape)
 
     def adjoint(
@@ -95,35 +90,13 @@ class LinearMarch:
         layout, loads = work.layout, work.loads if profiles else 0
         readings_bar = layout.numbers(readings_bar)
         work.bars.fill(0.0)
-        G_bar = work.G_bar if profiles else work.G_bar[:0]
         h_bar = np.zeros_like(work.histories) if histories else readings_bar[:0]
-
-        def advance(first: int, last: int, kept: bool) -> None:
-            self._advance(work, first, last, kept, layout.blank(self._readings))
-
-        def sweep(first: int, last: int) -> None:
-            for a, b, phase in reversed(self._slices(work, first, last)):
-                self.pulse()
-                kernels.adjoint(
-                    work.K_T,
-                    *work.factors_T[phase],
-                    steps.A[phase],
-                    steps.dt,
-                    work.G,
-                    work.histories,
-                    a,
-                    b,
-                    first,
-                    work.states.values,
-                    work.probes,
-                    readings_bar,
-                    work.u_bar,
-                    work.K_bar,
-                    G_bar,
-                    h_bar,
-                )
-
-        work.states.follow(work.plan.backward, work.plan, advance, sweep)
+        sweep = partial(self._sweep, work, readings_bar, work.G_bar[: loads * layout.rows], h_bar)
+        if work.plan.snapshots:
+            advance = partial(self._advance, work, layout.blank(self._readings))
+            work.states.follow(work.plan.backward, work.plan, advance, sweep)
+        else:
+            sweep(0, steps.count)
         bars = layout.unpack(work.bars, 4 + loads)
         bars[..., 0, 0] = bars[..., 2, -1] = 0.0  # no node stands there
         wanted = coefficients.histories.shape[-3:] if histories else (0, steps.stages, work.loads)
@@ -156,7 +129,7 @@ class LinearMarch:
         K_dot, G_dot, histories_dot, u_dot = work.directions(d)
         readings_dot = layout.blank(q * self._readings)
         for a, b, phase in slices:
-            self._advance(work, a, b, True, readings)
+            self._advance(work, readings, a, b, True)
             kernels.tangent(
                 work.K,
                 *work.factors[phase],
@@ -177,7 +150,7 @@ class LinearMarch:
         y_dot = layout.numbers_of(readings_dot, (q, *self._shape))
         return layout.numbers_of(readings, self._shape), y_dot
 
-    def _advance(self, work: Workspace, first: int, last: int, keep: bool, readings: Array) -> None:
+    def _advance(self, work: Workspace, readings: Array, first: int, last: int, keep: bool) -> None:
         """March from where u stands; the stage values of steps first..last are kept, or not."""
         work.states.rewind()
         for a, b, phase in self._slices(work, first, last):
@@ -198,6 +171,37 @@ class LinearMarch:
                 readings,
             )
         work.states.now = (last - first if keep else 1) * self.steps.stages
+
+    def _sweep(
+        self,
+        work: Workspace,
+        readings_bar: Array,
+        G_bar: Array,
+        histories_bar: Array,
+        first: int,
+        last: int,
+    ) -> None:
+        """Sweep back over steps first..last, whose stage values are kept."""
+        for a, b, phase in reversed(self._slices(work, first, last)):
+            self.pulse()
+            kernels.adjoint(
+                work.K_T,
+                *work.factors_T[phase],
+                self.steps.A[phase],
+                self.steps.dt,
+                work.G,
+                work.histories,
+                a,
+                b,
+                first,
+                work.states.values,
+                work.probes,
+                readings_bar,
+                work.u_bar,
+                work.K_bar,
+                G_bar,
+                histories_bar,
+            )
 
     def _slices(
         self, work: Workspace, first: int, last: int, vectors: int = 1, memory: int = sys.maxsize

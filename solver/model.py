@@ -92,13 +92,11 @@ class Model:
 
     def predict(self, theta: Array) -> Array:
         """The readings y (M,)."""
-        field, _ = self.placed(self.bar.forward, theta)
-        return self.placed(self.observation.apply, field)
+        return self.placed(self._forward, theta, keep=False)[0]
 
     def forward(self, theta: Array) -> tuple[Array, Any]:
         """The readings y (M,), and what `pull_back` needs; good until the next call."""
-        field, trace = self.placed(self.bar.forward, theta, keep=True)
-        return self.placed(self.observation.apply, field), trace
+        return self.placed(self._forward, theta, keep=True)
 
     def pull_back(self, trace: Any, readings_bar: Array) -> Array:
         """(dy/dtheta)^T times `readings_bar` (M,), shape (p,). One adjoint march."""
@@ -113,14 +111,14 @@ class Model:
         `DIRECTIONS` of them march together; those that this experiment does not feel do not march.
         """
         if self._feels_all and directions.shape[0] <= DIRECTIONS:
-            return self._push_forward(theta, directions)
+            return self.placed(self._push_forward, theta, directions)
         y_dot = np.zeros((self.observation.count, directions.shape[0]))
         felt = np.flatnonzero(directions[:, self.bar.felt].any(axis=1))
         if felt.size == 0:
             return self.predict(theta), y_dot
         for first in range(0, felt.size, DIRECTIONS):
             rows = felt[first : first + DIRECTIONS]
-            y, y_dot[:, rows] = self._push_forward(theta, directions[rows])
+            y, y_dot[:, rows] = self.placed(self._push_forward, theta, directions[rows])
         return y, y_dot
 
     def finite(self, array: Array) -> Array:
@@ -129,10 +127,13 @@ class Model:
             raise TrialError(self.place, "not_finite", NOT_FINITE)
         return array
 
+    def _forward(self, theta: Array, *, keep: bool) -> tuple[Array, Any]:
+        field, trace = self.bar.forward(theta, keep=keep)
+        return self.observation.apply(field), trace
+
     def _push_forward(self, theta: Array, directions: Array) -> tuple[Array, Array]:
-        field, field_dot = self.placed(self.bar.push_forward, theta, directions)
-        y = self.placed(self.observation.apply, field)
-        return y, self.placed(self.observation.apply_each, field_dot)
+        field, field_dot = self.bar.push_forward(theta, directions)
+        return self.observation.apply(field), self.observation.apply_each(field_dot)
 
     def placed(self, run: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """What `run` returns; where it has no answer, with this experiment's place."""

@@ -46,7 +46,10 @@ class Observation:
 
     def apply(self, field: Array) -> Array:
         """Readings (M,) of a field (steps + 1, Q). Raises TrialError where one is not finite."""
-        return self.apply_each(field[None]).reshape(-1)
+        y, x = np.empty((self.count, 1), field.dtype), field.reshape(1, -1)
+        if not kernels.multiply(self.ends, self.columns, self.weights, x, y):
+            raise TrialError((), "not_finite", NOT_FINITE)
+        return y.reshape(-1)
 
     def apply_each(self, fields: Array) -> Array:
         """Readings (M, q) of q fields (q, steps + 1, Q)."""

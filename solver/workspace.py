@@ -103,6 +103,7 @@ class Workspace:
     def _make_room_for_the_way_back(self, steps: Steps) -> None:
         """For K^T and the cotangents: of K, u and the profiles, one behind the other in `bars`."""
         layout, rows = self.layout, self.layout.rows
+        self.states.reserve(self.plan.length * steps.stages, self.plan.snapshots)
         self.K_T, self.factors_T = layout.room(3), self._room_for_factors(steps)
         self.bars = layout.room(4 + self.loads)
         self.K_bar, self.u_bar = self.bars[: 3 * rows], self.bars[3 * rows : 4 * rows]

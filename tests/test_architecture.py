@@ -30,7 +30,7 @@ FLOORS = (
     ("values", "loads"),
     ("footprint", "heat"),
     ("assemble", "assemble_newton"),
-    ("affine",),
+    ("affine", "kept"),
     ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
     ("crew", "lanes", "objective", "resolution"),
