@@ -8,7 +8,7 @@ are those of the document, so that a `Problem` raised here points at the right p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
@@ -178,6 +178,11 @@ class Experiment:
         return Grid(bar.length, bar.cells, time.end, time.steps, tableau, bar.grading)
 
     @property
+    def set_up(self) -> Experiment:
+        """The same without what was measured, and what for."""
+        return replace(self, sensors=(), fit=Fit())
+
+    @property
     def experiments(self) -> tuple[Experiment, ...]:
         """Itself: a joint fit of one."""
         return (self,)
@@ -232,7 +237,8 @@ def _unknowns(part: Any, place: Place) -> Iterator[tuple[Place, Unknown]]:
         for index, item in enumerate(part):
             yield from _unknowns(item, (*place, index))
     else:
-        for name in _parts(type(part)):
+        kind: Any = type(part)
+        for name in _parts(kind):
             yield from _unknowns(getattr(part, name), (*place, name))
 
 

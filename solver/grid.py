@@ -11,6 +11,7 @@ from solver.integrators import Tableau
 from solver.kernels import Array
 
 ON_STEP = 1e-9  # a time or place this close to a grid point, in steps or cells, is on it
+SMALL = 2**12  # cells, and steps, up to which preparing a march takes longer than marching
 TOWARDS = ("left", "right", "both")
 
 
@@ -36,6 +37,11 @@ class Grid:
     steps: int
     tableau: Tableau
     grading: Grading | None = None
+
+    @property
+    def small(self) -> bool:
+        """Whether what is prepared for a march is worth keeping, and takes little room."""
+        return max(self.cells, self.steps) <= SMALL
 
     @property
     def dt(self) -> float:

@@ -33,7 +33,13 @@ def kept(small: Callable[..., bool]) -> Callable[[Make], Make]:
 
         @wraps(make)
         def found(*arguments: Any) -> Any:
-            return store(_Asked(arguments)) if small(*arguments) else make(*arguments)
+            if not small(*arguments):
+                return make(*arguments)
+            try:
+                asked = _Asked(arguments)
+            except TypeError:  # a curve of the caller's own, which cannot be told from another
+                return make(*arguments)
+            return store(asked)
 
         _stores.append(store)
         return found  # type: ignore[return-value]  # it is called in the same way
@@ -64,12 +70,14 @@ class _Asked:
 
 def value_of(part: Any) -> Hashable:
     """A part of an experiment as something that can be compared: arrays by their contents."""
-    kind = type(part)
+    kind: Any = type(part)
     if kind is tuple or kind is list:
         return _each(part)
     if names := _compared(kind):
         return kind, _each([getattr(part, name) for name in names])
     if kind is np.ndarray:
+        if part.dtype.hasobject:
+            return value_of(part.tolist())
         return part.shape, part.dtype.char, part.tobytes()
     if isinstance(part, Mapping):
         return tuple(part), _each(part.values())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from solver.affine import AffineAssembly, is_affine
 from solver.assemble import LinearAssembly, Point
-from solver.experiment import Experiment, Fit
+from solver.experiment import Experiment
 from solver.kept import kept
 from solver.kernels import Array
 from solver.march import LinearMarch, Pulse
@@ -17,8 +16,6 @@ from solver.parameters import Parameters
 from solver.steps import Steps
 from solver.values import Values
 from solver.workspace import Coefficients
-
-SMALL = 2**12  # cells and steps up to which preparing a march takes longer than marching
 
 
 class LinearBar:
@@ -37,8 +34,7 @@ class LinearBar:
         memory: int,
         pulse: Pulse,
     ) -> None:
-        set_up = replace(experiment, sensors=(), fit=Fit())  # without what was measured
-        self.assembly, self._chain = _assembled(set_up, parameters, once)
+        self.assembly, self._chain = _assembled(experiment.set_up, parameters, once)
         self.heat, self.felt = self.assembly.heat, self.assembly.curves.felt
         self._directions: Array | None = None
         self._nodes = nodes
@@ -116,11 +112,7 @@ class LinearBar:
         return field_dot
 
 
-def _small(experiment: Experiment, *_: object) -> bool:
-    return experiment.grid.cells + experiment.grid.steps <= SMALL
-
-
-@kept(_small)
+@kept(lambda experiment, *_: experiment.grid.small)
 def _assembled(
     experiment: Experiment, parameters: Parameters, once: bool
 ) -> tuple[LinearAssembly, LinearAssembly | AffineAssembly]:

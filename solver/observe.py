@@ -17,13 +17,12 @@ import numpy as np
 from solver import kernels
 from solver.errors import TrialError
 from solver.experiment import Experiment, Sensor
-from solver.grid import ON_STEP, Grid
+from solver.grid import ON_STEP, SMALL, Grid
 from solver.interpolation import locate
 from solver.kept import kept
 from solver.kernels import Array
 from solver.layout import plain
 
-SMALL = 2**12  # points, cells or steps up to which finding places takes longer than reading them
 NOT_FINITE = "computed temperatures, their misfit or a derivative are not finite numbers"
 RIGHT, LATE = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])  # corners, of a cell and a step
 
@@ -83,11 +82,7 @@ def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
     return interpolation(grid, x, t, slices)
 
 
-def _small(grid: Grid, x: Array, *_: object) -> bool:
-    return max(grid.cells, grid.steps, x.size) <= SMALL
-
-
-@kept(_small)
+@kept(lambda grid, x, *_: grid.small and x.size <= SMALL)
 def interpolation(grid: Grid, x: Array, t: Array, slices: tuple[slice, ...]) -> Observation:
     """The observation of the points (x, t)."""
     node, in_cell = _between(grid.x, x)

@@ -91,9 +91,7 @@ class Scaling:
 
     def slope(self, theta: Array) -> Array:
         """d theta / d z."""
-        return (
-            np.where(self.logarithmic, theta, self._size) if self.any_logarithmic else self._size
-        )
+        return np.where(self.logarithmic, theta, self._size) if self.any_logarithmic else self._size
 
 
 def gained_lately(history: Sequence[Iteration]) -> float:

@@ -11,9 +11,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from solver import kept
 from tests.experiments import course_readings
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    """What is made while a test has something patched must not be kept for the next."""
+    yield
+    kept.forget()
 
 
 def free_port():

@@ -54,7 +54,8 @@ def add_affine_bar(C: Array, first: int, c_bar: Array, theta_bar: Array) -> None
 @kernel
 def sum_of_squares(r: Array) -> float:
     """The real part of r^T r; infinite or NaN without a warning."""
-    return np.dot(r, r).real
+    total: float = np.dot(r, r).real
+    return total
 
 
 @kernel
