@@ -93,7 +93,8 @@ class LinearBar:
 
     def field(self, point: Point, readings: Array) -> Array:
         """The field (steps + 1, Q): marched nodes, in the place of `readings`, and pinned ones."""
-        readings += self.assembly.reference
+        if self.assembly.reference != 0.0:
+            readings += self.assembly.reference
         if self._all_marched:
             return readings
         dtype = np.result_type(readings, *point.values.values())

@@ -207,7 +207,7 @@ class Objective:
     def residuals(self, theta: Array) -> Array:
         """The stacked residual R (M + penalties,); J is the sum of its squares."""
         s = self.shaped(self.predict(theta)).s
-        return stacked([s, *(p.residuals(theta) for p in self._penalties)])
+        return stacked([s, *[p.residuals(theta) for p in self._penalties]])
 
     def residuals_and_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """R and dR/dtheta (M + penalties, p), by tangent marches."""
