@@ -91,12 +91,13 @@ class LinearMarch:
         readings_bar = layout.numbers(readings_bar)
         work.bars.fill(0.0)
         h_bar = np.zeros_like(work.histories) if histories else readings_bar[:0]
-        sweep = partial(self._sweep, work, readings_bar, work.G_bar[: loads * layout.rows], h_bar)
+        G_bar = work.G_bar[: loads * layout.rows]
         if work.plan.snapshots:
             advance = partial(self._advance, work, layout.blank(self._readings))
+            sweep = partial(self._sweep, work, readings_bar, G_bar, h_bar)
             work.states.follow(work.plan.backward, work.plan, advance, sweep)
         else:
-            sweep(0, steps.count)
+            self._sweep(work, readings_bar, G_bar, h_bar, 0, steps.count)
         bars = layout.unpack(work.bars, 4 + loads)
         bars[..., 0, 0] = bars[..., 2, -1] = 0.0  # no node stands there
         wanted = coefficients.histories.shape[-3:] if histories else (0, steps.stages, work.loads)
