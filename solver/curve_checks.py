@@ -12,6 +12,7 @@ from solver.curves import INTERPOLATIONS, Curve, Expression, Table, Unknown, res
 from solver.errors import Place, Problem
 from solver.experiment import Experiment
 from solver.grid import ON_STEP
+from solver.kept import kept
 from solver.kernels import Array
 from solver.laws import Layers, Polynomial
 from solver.network import Network, count
@@ -19,6 +20,7 @@ from solver.parameters import EXCHANGES
 from solver.sampling import (
     OverTemperatures,
     Sample,
+    changes_with_temperature,
     laws_of,
     of_temperature,
     plain_samples,
@@ -31,12 +33,23 @@ SERIES = {"history", "ambient", *(end.drive for end in BOUNDARIES.values())}  # 
 LAWS = ("diffusivity", "conductivity", "heat_capacity")
 
 
-def curve_problems(experiment: Experiment, starts: Mapping[str, Any]) -> Iterator[Problem]:
+def curve_problems(experiment: Experiment, starts: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Every problem of every curve, with the unknowns at `starts`.
 
     What temperatures a law meets, only its march can tell; so a law of the temperature is not asked
     here whether it covers them and is positive.
     """
+    if changes_with_temperature(experiment):  # its laws look at what was measured
+        return tuple(_problems(experiment, starts))
+    return _problems_of_set_up(experiment.set_up, starts)
+
+
+@kept(lambda experiment, _: experiment.grid.small)
+def _problems_of_set_up(experiment: Experiment, starts: Mapping[str, Any]) -> tuple[Problem, ...]:
+    return tuple(_problems(experiment, starts))
+
+
+def _problems(experiment: Experiment, starts: Mapping[str, Any]) -> Iterator[Problem]:
     plain = plain_samples(experiment)
     shapes = [p for s in plain for p in _shape(s.place, s.curve, _span(s), experiment)]
     for place, law in laws_of(experiment):

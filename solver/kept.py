@@ -17,6 +17,7 @@ import numpy as np
 
 PLAIN = {float, int, str, bool, type(None)}
 KEPT = 64  # of each kind; the one that was asked for longest ago makes room
+LARGEST = 2**16  # bytes of an array in an argument
 
 Make = TypeVar("Make", bound=Callable[..., Any])
 
@@ -37,7 +38,7 @@ def kept(small: Callable[..., bool]) -> Callable[[Make], Make]:
                 return make(*arguments)
             try:
                 asked = _Asked(arguments)
-            except TypeError:  # a curve of the caller's own, which cannot be told from another
+            except TypeError:  # too large, or a curve of the caller's own that is told by nothing
                 return make(*arguments)
             return store(asked)
 
@@ -69,13 +70,18 @@ class _Asked:
 
 
 def value_of(part: Any) -> Hashable:
-    """A part of an experiment as something that can be compared: arrays by their contents."""
+    """A part of an experiment as something that can be compared: arrays by their contents.
+
+    Raises TypeError where an array is larger than `LARGEST`.
+    """
     kind: Any = type(part)
     if kind is tuple or kind is list:
         return _each(part)
     if names := _compared(kind):
         return kind, _each([getattr(part, name) for name in names])
     if kind is np.ndarray:
+        if part.nbytes > LARGEST:
+            raise TypeError(f"an array of {part.nbytes} bytes is not kept")
         if part.dtype.hasobject:
             return value_of(part.tolist())
         return part.shape, part.dtype.char, part.tobytes()

@@ -19,10 +19,9 @@ from solver.errors import InvalidExperiment, Place, Problem
 from solver.experiment import Experiment, Fit, Material, Sensor, Study, sigma_given
 from solver.grid import ON_STEP, TOWARDS, Grading
 from solver.integrators import TABLEAUX
-from solver.kept import kept
 from solver.losses import LOSSES
 from solver.network import Network
-from solver.sampling import changes_with_temperature, samples_of
+from solver.sampling import samples_of
 
 FORMS = ("nondivergence", "divergence")
 SCALES = ("linear", "log")
@@ -39,7 +38,9 @@ def validate(study: Study) -> None:
     drafts = [draft(experiment) for experiment in study.experiments]
     _stop_on(p for i, e in enumerate(drafts) for p in _within(study.place(i), _sensors(e)))
     starts = {unknown.name: unknown.start for _, unknown in study.unknowns}
-    _stop_on(p for i, e in enumerate(drafts) for p in _within(study.place(i), _curves(e, starts)))
+    _stop_on(
+        p for i, e in enumerate(drafts) for p in _within(study.place(i), curve_problems(e, starts))
+    )
     _stop_on(_names(study, drafts))
 
 
@@ -93,7 +94,7 @@ def validate_for_fit(study: Study) -> None:
     readings = sum(int(s.present.sum()) for e in study.experiments for s in e.sensors)
     if readings >= sum(unknown.size for unknown in named.values()):
         return
-    held = {name for name in study.fit.prior} | set(_smooth(study))
+    held = {name for name in study.fit.prior} | set(_curves(study))
     count = sum(u.size for name, u in named.items() if name not in held)
     if readings < count:
         detail = f"{readings} readings cannot determine {count} unknowns: add readings, or fix some"
@@ -178,7 +179,7 @@ def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
     """Whether what `fit` says of unknowns is said of unknowns that there are."""
     if not (study.fit.prior or study.fit.smoothing):
         return
-    names, curves = [unknown.name for _, unknown in study.unknowns], _smooth(study)
+    names, curves = [unknown.name for _, unknown in study.unknowns], _curves(study)
     for key, known, kind in (("prior", names, "unknown"), ("smoothing", curves, "unknown curve")):
         for name in getattr(study.fit, key):
             if name not in known:
@@ -186,17 +187,7 @@ def _names(study: Study, drafts: list[Experiment]) -> Iterator[Problem]:
                 yield Problem(("fit", key, name), "unknown_parameter", detail)
 
 
-def _curves(experiment: Experiment, starts: dict[str, Any]) -> tuple[Problem, ...]:
-    looks = changes_with_temperature(experiment)  # its laws look at what was measured
-    return _problems_of(experiment if looks else experiment.set_up, starts)
-
-
-@kept(lambda experiment, _: experiment.grid.small)
-def _problems_of(experiment: Experiment, starts: dict[str, Any]) -> tuple[Problem, ...]:
-    return tuple(curve_problems(experiment, starts))
-
-
-def _smooth(study: Study) -> list[str]:
+def _curves(study: Study) -> list[str]:
     """The names of the unknown curves that are held smooth: tables and networks."""
     curves = [s.curve for e in study.experiments for s in samples_of(draft(e))]
     values = [curve.values for curve in curves if isinstance(curve, Table)]
