@@ -175,7 +175,7 @@ class Objective:
             residuals.append(penalty.residuals(theta))
             theta_bar += 2.0 * penalty.pull(theta, residuals[-1])
         J = _sum_of_squares(stacked(residuals))
-        return J, shaped.psi * self._twice_weights, theta_bar
+        return J, shaped.s * shaped.slope * self._twice_weights, theta_bar
 
     def hessian_vector(self, theta: Array, v: Array) -> Array:
         """The Hessian of J times v (p,): the complex step of the gradient, exact to round-off."""
