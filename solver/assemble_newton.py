@@ -11,6 +11,7 @@ Each is linear in the values of one curve, so that directions go through the sam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from solver import pieces
 from solver.errors import Place, TrialError
 from solver.experiment import Experiment
 from solver.heat import Heat
-from solver.kernels import Array, newton
+from solver.kernels import Array, Pieces, newton
 from solver.loads import Load
 from solver.newton_march import StageError
 from solver.newton_workspace import NewtonCoefficients, NewtonDirections
@@ -54,35 +55,39 @@ class NewtonAssembly:
         self.widening, self.finest = widening, refinement == pieces.REFINEMENTS
         self._loads = tuple(d for d in self.heat.driven if isinstance(d, Load))
         self._held = np.array([end.node for end in self.heat.pinned], np.int64)
+        self._unmoved: dict[tuple[str, Any], Any] = {}
 
     def coefficients(self, values: Values) -> NewtonCoefficients:
-        """What marches, all of one dtype."""
+        """What marches, all of one dtype. What no unknown moves is the same array every time."""
         dtype = np.result_type(np.float64, *(value.dtype for value in values.values()))
-        heat = self.heat
+        heat, moved = self.heat, self._moved
+
+        def part(name: str, make: Callable[[], Any]) -> Any:
+            if moved[name]:
+                return make()
+            if (name, dtype) not in self._unmoved:
+                self._unmoved[name, dtype] = make()
+            return self._unmoved[name, dtype]
 
         def one(array: Any) -> Array:
             return np.ascontiguousarray(array, dtype)
 
-        G = self._free(heat.flows(values))
-        conduct, store = pieces.constant(1.0), pieces.identity()
-        if (law := self.curves.layouts.get(heat.law)) is not None:
-            conduct = law.laid(law.coefficients(values[heat.law]), self.reference)
-        if (law := self.curves.layouts.get(HEAT_CAPACITY)) is not None:
-            store = law.laid(law.integral(values[HEAT_CAPACITY]), self.reference)
-        initial = one(values[INITIAL] - self.reference)
-        for end in heat.pinned:
-            initial[end.node] = values[end.history][0] - self.reference
+        def law(pieces: Pieces) -> Pieces:
+            return pieces._replace(coefficients=one(pieces.coefficients))
+
+        arms = part("arms", lambda: one(self._free(heat.flows(values))))
+        conduct = part("conduct", lambda: law(self._conduct(values)))
         return NewtonCoefficients(
-            arms=one(G),
-            capacities=one(self._capacities(values)),
-            conduct=conduct._replace(coefficients=one(conduct.coefficients)),
-            store=store._replace(coefficients=one(store.coefficients)),
+            arms=arms,
+            capacities=part("capacities", lambda: one(self._capacities(values))),
+            conduct=conduct,
+            store=part("store", lambda: law(self._store(values))),
             share=0.0 if heat.by_node else 0.5,
             held=self._held,
-            profiles=one(heat.drives(values, self._loads, G)),
-            histories=one(heat.histories(values, self._loads)),
-            pinned=one(heat.histories(values, heat.pinned)),
-            initial=initial,
+            profiles=part("profiles", lambda: one(heat.drives(values, self._loads, arms))),
+            histories=part("histories", lambda: one(heat.histories(values, self._loads))),
+            pinned=part("pinned", lambda: one(heat.histories(values, heat.pinned))),
+            initial=part("initial", lambda: self._initial(one(values[INITIAL]), values)),
             smooth=conduct.centers.size == 1 or conduct.coefficients.shape[1] > 2,
         )
 
@@ -216,6 +221,33 @@ class NewtonAssembly:
         conducts = self.curves.of_temperature(self.heat.law)
         stores = error.code in (newton.STORE_SIGN, newton.STORE_LEFT) or not conducts
         return HEAT_CAPACITY if stores else self.heat.law
+
+    @cached_property
+    def _moved(self) -> dict[str, bool]:
+        """Which parts of the coefficients an unknown moves."""
+        unknown, moved = self.curves.unknown, dict(self.wanted)
+        moved["profiles"] = moved["profiles"] or moved["arms"]
+        moved["pinned"] = any(unknown(end.history) for end in self.heat.pinned)
+        moved["initial"] = moved["pinned"] or unknown(INITIAL)
+        return moved
+
+    def _conduct(self, values: Values) -> Pieces:
+        law = self.curves.layouts.get(self.heat.law)
+        if law is None:
+            return pieces.constant(1.0)
+        return law.laid(law.coefficients(values[self.heat.law]), self.reference)
+
+    def _store(self, values: Values) -> Pieces:
+        law = self.curves.layouts.get(HEAT_CAPACITY)
+        if law is None:
+            return pieces.identity()
+        return law.laid(law.integral(values[HEAT_CAPACITY]), self.reference)
+
+    def _initial(self, initial: Array, values: Values) -> Array:
+        initial = initial - self.reference
+        for end in self.heat.pinned:
+            initial[end.node] = values[end.history][0] - self.reference
+        return initial
 
     def _capacities(self, values: Values) -> Array:
         if HEAT_CAPACITY in values and not self.curves.of_temperature(HEAT_CAPACITY):

@@ -67,6 +67,8 @@ class NewtonWorkspace:
         self.probes = layout.probes(probes)
         self.joint = layout.joint(1)
         self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)
+        self._profiles: Array | None = None
+        self._last_packed: dict[str, tuple[Array, Array]] = {}
         self._free = np.ones(layout.nodes)
         self._free[c.held] = 0.0
         self._held, self._padding = layout.probes(c.held), layout.padding()
@@ -79,12 +81,14 @@ class NewtonWorkspace:
     def fill(self, c: NewtonCoefficients) -> None:
         """Take these coefficients, and u at t = 0."""
         layout = self.layout
-        layout.pack(c.profiles * self._free, self.G)
+        if c.profiles is not self._profiles:
+            self._profiles = c.profiles
+            layout.pack(c.profiles * self._free, self.G)
         self.histories, self.pinned = layout.numbers(c.histories), layout.numbers(c.pinned)
         self.smooth = c.smooth
         self.books = Books(
-            arms=layout.pack(c.arms),
-            capacities=layout.pack(c.capacities * self._free),
+            arms=self._packed(c.arms, "arms"),
+            capacities=self._packed(c.capacities, "capacities", self._free),
             conduct=c.conduct,
             store=c.store,
             share=c.share,
@@ -93,6 +97,14 @@ class NewtonWorkspace:
             last=self._last,
         )
         self.states.start(c.initial)
+
+    def _packed(self, x: Array, name: str, free: Array | None = None) -> Array:
+        """Vectors in rows; of the array that was packed last they are there already."""
+        last, packed = self._last_packed.get(name, (None, x))
+        if last is not x:
+            packed = self.layout.pack(x if free is None else x * free)
+            self._last_packed[name] = x, packed
+        return packed
 
     def packed(self, d: NewtonDirections) -> tuple[tuple[Array, ...], Array]:
         """Directions in the order of `newton_tangent.tangent`, and those of u."""
