@@ -159,6 +159,7 @@ class NewtonAssembly:
             "store": of_temperature(HEAT_CAPACITY) and unknown(HEAT_CAPACITY),
             "profiles": any(unknown(load.amount) for load in self._loads),
             "histories": any(unknown(load.history) for load in self._loads),
+            "initial": unknown(INITIAL) or any(unknown(end.history) for end in self.heat.pinned),
         }
 
     def too_narrow(self, error: StageError) -> bool:
@@ -225,11 +226,11 @@ class NewtonAssembly:
     @cached_property
     def _moved(self) -> dict[str, bool]:
         """Which parts of the coefficients an unknown moves."""
-        unknown, moved = self.curves.unknown, dict(self.wanted)
-        moved["profiles"] = moved["profiles"] or moved["arms"]
-        moved["pinned"] = any(unknown(end.history) for end in self.heat.pinned)
-        moved["initial"] = moved["pinned"] or unknown(INITIAL)
-        return moved
+        wanted, unknown = self.wanted, self.curves.unknown
+        return wanted | {
+            "profiles": wanted["profiles"] or wanted["arms"],
+            "pinned": any(unknown(end.history) for end in self.heat.pinned),
+        }
 
     def _conduct(self, values: Values) -> Pieces:
         law = self.curves.layouts.get(self.heat.law)

@@ -68,6 +68,7 @@ class NewtonWorkspace:
         self.joint = layout.joint(1)
         self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)
         self._profiles: Array | None = None
+        self._zeros: dict[str, Array] = {}
         self._last_packed: dict[str, tuple[Array, Array]] = {}
         self._free = np.ones(layout.nodes)
         self._free[c.held] = 0.0
@@ -98,6 +99,14 @@ class NewtonWorkspace:
         )
         self.states.start(c.initial)
 
+    def zeros(self, name: str, vectors: int) -> Array:
+        """So many vectors of zeros; those of the same name are the same room."""
+        room = self._zeros.get(name)
+        if room is None or room.shape[0] != vectors * self.layout.rows:
+            room = self._zeros[name] = self.layout.room(vectors)
+        room.fill(0.0)
+        return room
+
     def _packed(self, x: Array, name: str, free: Array | None = None) -> Array:
         """Vectors in rows; of the array that was packed last they are there already."""
         last, packed = self._last_packed.get(name, (None, x))
@@ -122,20 +131,24 @@ class NewtonWorkspace:
 
 
 class NewtonCotangents:
-    """The cotangents of all that is marched; those that nobody wants have no rows."""
+    """The cotangents of all that is marched; those that nobody wants have no rows.
+
+    Those over the nodes are room of the workspace's, good until the next ones are made.
+    """
 
     def __init__(
         self, work: NewtonWorkspace, c: NewtonCoefficients, wanted: dict[str, bool]
     ) -> None:
-        layout = work.layout
-        self.heat, self.arms = layout.zeros(1), layout.zeros(3 if wanted["arms"] else 0)
-        self.capacities = layout.zeros(1 if wanted["capacities"] else 0)
+        self._wanted, layout = wanted, work.layout
+        self.heat = work.zeros("heat", 1)
+        self.arms = work.zeros("arms", 3 if wanted["arms"] else 0)
+        self.capacities = work.zeros("capacities", 1 if wanted["capacities"] else 0)
+        self.profiles = work.zeros("profiles", c.profiles.shape[0] if wanted["profiles"] else 0)
         self.conduct = _zeros(c.conduct.coefficients, wanted["conduct"])
         self.store = _zeros(c.store.coefficients, wanted["store"])
         self._conduct_powers, self._store_powers = (
             layout.sums(law.coefficients.shape[1]) for law in (c.conduct, c.store)
         )
-        self.profiles = layout.zeros(c.profiles.shape[0] if wanted["profiles"] else 0)
         self.histories = _zeros(c.histories.reshape(-1), wanted["histories"])
         self.pinned = np.zeros(c.pinned.size, c.dtype)
 
@@ -162,15 +175,17 @@ class NewtonCotangents:
         self, work: NewtonWorkspace, c: NewtonCoefficients, readings_bar: Array
     ) -> NewtonDirections:
         """The cotangents at t = 0, in the order of the nodes."""
-        layout, u_bar, n = work.layout, work.layout.room(1), c.initial.size
-        u = layout.pack(c.initial, layout.zeros(1))
-        newton_adjoint.adjoint_of_start(
-            *(work.books, u, self.heat, self.capacities, self.store, self._store_powers),
-            *(work.probes, readings_bar, u_bar),
-        )
+        layout, nothing = work.layout, np.zeros((3, c.initial.size), c.dtype)
+        initial = nothing[0]
+        if self._wanted["initial"] or self._wanted["store"] or self._wanted["capacities"]:
+            u, u_bar = layout.pack(c.initial, layout.zeros(1)), layout.room(1)
+            newton_adjoint.adjoint_of_start(
+                *(work.books, u, self.heat, self.capacities, self.store, self._store_powers),
+                *(work.probes, readings_bar, u_bar),
+            )
+            initial = layout.unpack(u_bar, 1)[0]
         newton_adjoint.add_totals(self._conduct_powers, self.conduct)
         newton_adjoint.add_totals(self._store_powers, self.store)
-        nothing = np.zeros((3, n), c.dtype)
         return NewtonDirections(
             arms=layout.unpack(self.arms, 3) if self.arms.size else nothing,
             capacities=layout.unpack(self.capacities, 1)[0] if self.capacities.size else nothing[0],
@@ -179,7 +194,7 @@ class NewtonCotangents:
             profiles=layout.unpack(self.profiles, self.profiles.shape[0] // layout.rows),
             histories=self.histories.reshape(-1, *c.histories.shape[1:]),
             pinned=self.pinned.reshape(c.pinned.shape),
-            initial=layout.unpack(u_bar, 1)[0],
+            initial=initial,
         )
 
 
