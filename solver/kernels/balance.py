@@ -40,9 +40,9 @@ from solver.kernels.tridiagonal import PARTS, Array
 class Books(NamedTuple):
     """What a march needs to know of the bar, in rows of lanes.
 
-    arms (3 rows): below, sum, above; capacities (rows); conduct: kappa, store: h; share:
-    1/2 or 0; held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a
-    node, which are held too and follow the last node, whose row and lane is `last` (2,).
+    arms (3 rows): below, sum, above; capacities (rows); conduct: kappa, store: h; share: 1/2 or 0;
+    held (2, H): row and lane of the pinned nodes; padding (2, G): those of rows without a node,
+    which are held too and follow the last node, whose row and lane is `last` (2,).
     """
 
     arms: Array

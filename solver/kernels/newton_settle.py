@@ -26,7 +26,7 @@ LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it hav
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense
 STAGNANT = 1e-8  # relative change at which it is round-off that keeps the residual from falling
 USUAL = 8  # iterations; whoever needs more may be chasing round-off
-FAST = 0.01  # ratio of two changes from which convergence is quadratic
+FAST = 0.01  # of this change, what the next would be, from which convergence is quadratic
 DOUBT = 10.0  # factor by which omega may have grown since an earlier stage
 
 

@@ -31,7 +31,6 @@ class Past(NamedTuple):
     """
 
     most: int
-
     values: Array
     first: Array
     second: Array
