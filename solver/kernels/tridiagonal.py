@@ -81,7 +81,7 @@ def factor(
         b, a = step * load(K, r), step * load(K, 2 * rows + r)
         t = (diagonal(K, D, r) - step * load(K, rows + r)) + b * t
         fill = b * fill
-        inverse = 1.0 / ((t + a) + fill)
+        inverse = 1.0 / ((t + fill) + a)
         t, fill, above = t * inverse, fill * inverse, a * inverse
         first = first + lead * t
         store(f, at + r, inverse)
