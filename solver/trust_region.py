@@ -247,7 +247,7 @@ class _Trial:
 
 
 def _lower_point(model: _Model, radius: float) -> _Trial:
-    """The first trial point with a lower J, the region shrunk until there is one."""
+    """The first trial point that is better, the region shrunk until there is one."""
     here, D = model.point, model.D
     trial = _Trial(None, radius, 0.0, False)
     for _ in range(MAX_REJECTIONS):
@@ -255,7 +255,7 @@ def _lower_point(model: _Model, radius: float) -> _Trial:
         w = D * (z - here.z)
         length, predicted = float(np.linalg.norm(w)), model.promised(w)
         there = _try(here, z)
-        ratio = -np.inf if there is None else (here.J - there.J) / max(predicted, 1e-300)
+        ratio = -np.inf if there is None else _kept_promise(here, there, predicted)
         small = length <= STEP_TOLERANCE * np.linalg.norm(D * here.z)
         if ratio < POOR:
             radius = POOR * length
@@ -265,6 +265,18 @@ def _lower_point(model: _Model, radius: float) -> _Trial:
         if trial.there is not None or small:
             break
     return trial
+
+
+def _kept_promise(here: _Point, there: _Point, predicted: float) -> float:
+    """Actual over predicted reduction of J.
+
+    Where both are round-off of J, which then tells nothing, a gradient that is less speaks for the
+    step (Conn, Gould & Toint, 17.4).
+    """
+    reduced, tiny = here.J - there.J, REDUCTION_TOLERANCE * here.J
+    if max(abs(reduced), predicted) <= tiny:
+        return 1.0 if np.linalg.norm(there.gradient) < np.linalg.norm(here.gradient) else 0.0
+    return reduced / max(predicted, 1e-300)
 
 
 def _try(here: _Point, z: Array) -> _Point | None:

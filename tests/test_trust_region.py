@@ -144,11 +144,8 @@ def test_quadratic_where_gauss_newton_is_only_linear(name: str) -> None:
 
 def test_quadratic_by_products_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FEW", 0)
-    found = norms(by("trust-region", course(MISFITS["wave"])))
-    end = 1 + int(np.argmax(found <= 1e-9 * found[0]))  # beyond, J tells steps by round-off alone
-    last = found[:end][-3:]
+    last = norms(by("trust-region", course(MISFITS["wave"])))[-3:]
     assert last[2] / last[1] ** 1.7 <= last[1] / last[0] ** 1.7
-    assert found[-1] <= last[2]
 
 
 def test_forty_layers_take_fewer_gradients_than_a_quasi_newton_search() -> None:
