@@ -59,7 +59,8 @@ class Plan:
     """A march there and back.
 
     length: steps of a block (the first may be shorter); forward, backward: what is done;
-    snapshots: states saved at a time; marched: steps marched forward in all.
+    snapshots: states saved at a time; marched: steps marched forward in all; past: vectors that go
+    with a state into a snapshot.
     """
 
     steps: int
@@ -69,6 +70,7 @@ class Plan:
     backward: tuple[Action, ...]
     snapshots: int
     marched: int
+    past: int = 0
 
     @cached_property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -78,7 +80,7 @@ class Plan:
     @property
     def states(self) -> int:
         """Vectors of the bar's size that are held: a block's stages and its start, snapshots."""
-        return 1 + self.length * self.stages + self.snapshots
+        return 1 + self.length * self.stages + self.snapshots * (1 + self.past)
 
     @property
     def again(self) -> float:
@@ -88,21 +90,27 @@ class Plan:
 
 @cache
 def plan(
-    steps: int, stages: int, state_bytes: int, memory: int = MEMORY, *, whole: int = WHOLE
+    steps: int,
+    stages: int,
+    state_bytes: int,
+    memory: int = MEMORY,
+    *,
+    whole: int = WHOLE,
+    past: int = 0,
 ) -> Plan:
     """The march of `steps` steps with states of so many bytes, within `memory` if it can be.
 
-    whole: bytes up to which all stages are kept.
+    whole: bytes up to which all stages are kept; past: see `Plan`.
     """
     held = max(3, memory // state_bytes)
     if 1 + steps * stages <= min(held, max(3, whole // state_bytes)):
-        return _every_block(steps, stages, steps)
+        return _every_block(steps, stages, steps, past)
     length = min(steps, max(1, isqrt(steps // stages), CACHE // (state_bytes * stages)))
-    every = _every_block(steps, stages, length)
-    return every if every.states <= held else _binomial(steps, stages, held)
+    every = _every_block(steps, stages, length, past)
+    return every if every.states <= held else _binomial(steps, stages, held, past)
 
 
-def _every_block(steps: int, stages: int, length: int) -> Plan:
+def _every_block(steps: int, stages: int, length: int, past: int) -> Plan:
     """A state is saved at the start of every block but the last."""
     last = -(-steps // length) - 1
     forward = [Advance(b, b + 1, None if b == last else b, b == last) for b in range(last + 1)]
@@ -110,17 +118,17 @@ def _every_block(steps: int, stages: int, length: int) -> Plan:
     for b in reversed(range(last)):
         backward += [Restore(b), Advance(b, b + 1, None, True), Sweep(b)]
     marched = steps + (last and _blocks(steps, length)[last - 1][1])
-    return Plan(steps, stages, length, tuple(forward), tuple(backward), last, marched)
+    return Plan(steps, stages, length, tuple(forward), tuple(backward), last, marched, past)
 
 
-def _binomial(steps: int, stages: int, held: int) -> Plan:
+def _binomial(steps: int, stages: int, held: int, past: int) -> Plan:
     """The least marching within `held` states, over lengths of blocks."""
     lengths = [1]
     while 2 + 2 * lengths[-1] * stages < held and 2 * lengths[-1] < steps:
         lengths.append(2 * lengths[-1])
-    rooms = {length: max(1, held - 1 - length * stages) for length in lengths}
+    rooms = {b: max(1, (held - 1 - b * stages) // (1 + past)) for b in lengths}
     best = min(lengths, key=lambda b: b * _marches(-(-steps // b), rooms[b]))
-    return _scheduled(steps, stages, best, rooms[best])
+    return _scheduled(steps, stages, best, rooms[best], past)
 
 
 def _marches(blocks: int, snapshots: int) -> int:
@@ -131,7 +139,7 @@ def _marches(blocks: int, snapshots: int) -> int:
     return (repeats + 1) * blocks - comb(snapshots + repeats, repeats - 1)
 
 
-def _scheduled(steps: int, stages: int, length: int, snapshots: int) -> Plan:
+def _scheduled(steps: int, stages: int, length: int, snapshots: int, past: int) -> Plan:
     """The schedule of checkpoint_schedules, its snapshots numbered."""
     from checkpoint_schedules import (  # when it is needed: it is slow to load
         Copy,
@@ -164,7 +172,7 @@ def _scheduled(steps: int, stages: int, length: int, snapshots: int) -> Plan:
             case EndForward():
                 there = len(done)
     forward, backward = tuple(done[:there]), tuple(done[there:])
-    return Plan(steps, stages, length, forward, backward, snapshots, marched)
+    return Plan(steps, stages, length, forward, backward, snapshots, marched, past)
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from solver.checkpoints import MEMORY, WHOLE, plan
 from solver.experiment import Experiment
+from solver.kernels.prediction import REMEMBERED
 from solver.layout import Pieces
 from solver.loads import loads_of, pinned_of
 from solver.sampling import changes_with_temperature
@@ -34,7 +35,8 @@ def footprint(experiment: Experiment, memory: int = MEMORY) -> Footprint:
     stages, newton = grid.tableau.stages, changes_with_temperature(experiment)
     pinned, loads = len(pinned_of(experiment)), len(loads_of(experiment))
     vector = Pieces(grid.x.size - (0 if newton else pinned)).bytes
-    planned = plan(grid.steps, stages, vector, memory, whole=memory if newton else WHOLE)
+    whole, past = (memory, REMEMBERED * stages) if newton else (WHOLE, 0)
+    planned = plan(grid.steps, stages, vector, memory, whole=whole, past=past)
     states = planned.states * vector
     vectors = (VECTORS + 2 * loads + FACTORS * stages) * vector
     a_step = READINGS * max(1, len(experiment.sensors)) + 2 * (stages - 1) * (loads + pinned)

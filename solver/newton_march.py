@@ -13,6 +13,7 @@ import numpy as np
 
 from solver.checkpoints import MEMORY, Plan, plan
 from solver.kernels import Array, newton, newton_tangent
+from solver.kernels.prediction import DIFFERENCES, REMEMBERED
 from solver.layout import alone_or_in_pieces, plain
 from solver.march import TANGENTS, Pulse
 from solver.newton_workspace import (
@@ -25,7 +26,6 @@ from solver.steps import Steps
 
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
-DIFFERENCES = 3  # that a guess at a stage may add (`solver.kernels.prediction`)
 SECONDS_PER_NODE = 4e-8  # a generous price of one node of one stage, with its iterations
 
 
@@ -47,7 +47,8 @@ class StageError(Exception):
 class NewtonMarch:
     """One bar's march by Newton: the same steps and read nodes for every set of coefficients.
 
-    Holds its buffers, so one object serves one thread at a time. `residual` is the largest relative
+    Holds its buffers, so one object serves one thread at a time. `differences` are how many a guess at
+    a stage may add. `residual` is the largest relative
     change that the last march's Newton iterations left undone; `lowest` and `highest` are the
     temperatures that it met, less the reference.
     """
@@ -60,12 +61,11 @@ class NewtonMarch:
         memory: int = MEMORY,
         pulse: Pulse = lambda: None,
         tolerance: float = TOLERANCE,
-        differences: int = DIFFERENCES,
     ) -> None:
         self.steps = steps
         self.probes = probes
         self.pulse = pulse
-        self.tolerance, self.differences = tolerance, differences
+        self.tolerance, self.differences = tolerance, DIFFERENCES
         self.residual, self.iterations = 0.0, 0
         self.lowest, self.highest = np.inf, -np.inf
         self._memory = memory
@@ -170,7 +170,8 @@ class NewtonMarch:
                 self.tolerance,
                 ITERATIONS,
                 work.smooth,
-                self.differences,
+                work.past._replace(most=self.differences),
+                a == 0 or self.steps.phase(a) != self.steps.phase(a - 1),
                 a,
                 b,
                 first,
@@ -221,7 +222,8 @@ class NewtonMarch:
     def _plan(self, c: NewtonCoefficients) -> Plan:
         size = self._workspace(c).layout.bytes
         steps, stages = self.steps.count, self.steps.stages
-        return plan(steps, stages, size, self._memory, whole=self._memory)
+        past = REMEMBERED * stages
+        return plan(steps, stages, size, self._memory, whole=self._memory, past=past)
 
     def _workspace(self, c: NewtonCoefficients) -> NewtonWorkspace:
         work = self._work

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from solver.kernels import Array, Books, Pieces, newton_adjoint
+from solver.kernels.prediction import DIFFERENCES, FIGURES, REMEMBERED, Past
 from solver.layout import Layout
 from solver.states import States
 from solver.steps import Steps
@@ -63,7 +64,9 @@ class NewtonWorkspace:
 
     def __init__(self, layout: Layout, c: NewtonCoefficients, steps: Steps, probes: Array) -> None:
         self.layout, self._made_for = layout, _key(c)
-        self.states = States(layout, steps.stages)
+        vectors, figures = layout.room(REMEMBERED * steps.stages), np.zeros((FIGURES, steps.stages))
+        self.past = Past(DIFFERENCES, vectors, figures)
+        self.states = States(layout, steps.stages, vectors, figures)
         self.probes = layout.probes(probes)
         self.joint = layout.joint(1)
         self.G = layout.room(c.profiles.shape[0] + steps.stages - 1)

@@ -22,8 +22,8 @@ from solver import (
     Unknown,
 )
 from solver.checkpoints import MEMORY
+from solver.kernels.prediction import DIFFERENCES
 from solver.network import unknown_network
-from solver.newton_march import DIFFERENCES
 from tests.experiments import COURSE_TIMES, course
 
 

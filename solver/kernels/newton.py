@@ -23,7 +23,7 @@ from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, s
 from solver.kernels.march import add_sum, combine, copy
 from solver.kernels.newton_settle import approach, settle
 from solver.kernels.nodes import element, put, read
-from solver.kernels.prediction import Past, begin, extrapolate, remember
+from solver.kernels.prediction import OMEGA, Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
@@ -103,7 +103,8 @@ def forward(
     tolerance: float,
     most: int,
     smooth: bool,
-    differences: int,
+    past: Past,
+    anew: bool,
     first: int,
     last: int,
     start: int,
@@ -117,9 +118,9 @@ def forward(
 
     joint: room (8, 8) where the lanes are joined; A (s, s); G: the profiles (P rows) and room for
     s - 1 slopes; histories (m s P) and pinned (m s H) at the stage times; tolerance, most, smooth:
-    see `settle`; differences: how many a guess may add (`prediction`). states: u at step `start`,
-    then the stages' values, of every step since where they are kept, else of the last one; u at
-    `probes` (2, Q: row and lane) to readings ((m + 1) Q).
+    see `settle`; past: of the steps before, in place, or `anew`. states: u at step `start`, then
+    the stages' values, of every step since where they are kept, else of the last one; u at `probes`
+    (2, Q: row and lane) to readings ((m + 1) Q).
     Returns SETTLED or what went wrong; `report` (REPORT,) holds the worst change, the most and the
     total of iterations, where it went wrong (a flat node, see `Scratch`), and the lowest and
     highest u of all nodes, which widen what stands there.
@@ -133,7 +134,8 @@ def forward(
     look(books, s, True)
     if not survey(books, s, heat, report):
         return failure(books, s, SETTLED, first - 1, stages - 1, report)
-    past = begin(s, stages, differences)
+    if anew:
+        begin(past, s)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
         code = advance(  # not by tuples of arguments: to make them counts references
@@ -205,8 +207,9 @@ def advance(
         extrapolate(past, i, s)
         hold(books, pinned, at_held, s)
         if step != 0.0:
-            count, change, past.omega[i] = settle(
-                *(books, joint, target, step, tolerance, most, smooth, past.omega[i], s)
+            omega = past.figures[OMEGA, i]
+            count, change, past.figures[OMEGA, i] = settle(
+                *(books, joint, target, step, tolerance, most, smooth, omega, s)
             )
             if count < 0:
                 copy(rows, states, now, s.u, 0)
