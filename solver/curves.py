@@ -44,7 +44,7 @@ class Unknown:
 
     def __post_init__(self) -> None:
         if np.ndim(self.start) > 0:
-            start = tuple(float(value) for value in self.start)  # type: ignore[union-attr]  # a list
+            start = tuple(float(value) for value in np.asarray(self.start))
             object.__setattr__(self, "start", start)
 
     @property
@@ -204,4 +204,4 @@ def resolve(curve: AnyCurve, values: Mapping[str, Any]) -> AnyCurve:
             changes[name] = values[part.name]
         elif isinstance(part, tuple):
             changes[name] = [values[v.name] if isinstance(v, Unknown) else v for v in part]
-    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # so here
+    return replace(curve, **changes) if changes else curve  # type: ignore[type-var]  # a dataclass

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache, wraps
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -19,31 +19,34 @@ PLAIN = {float, int, str, bool, type(None)}
 KEPT = 64  # of each kind; the one that was asked for longest ago makes room
 LARGEST = 2**16  # bytes of an array in an argument
 
-Make = TypeVar("Make", bound=Callable[..., Any])
+P = ParamSpec("P")
+Made = TypeVar("Made")
 
 _stores: list[Any] = []
 
 
-def kept(small: Callable[..., bool]) -> Callable[[Make], Make]:
+def kept(small: Callable[..., bool]) -> Callable[[Callable[P, Made]], Callable[P, Made]]:
     """Keep what a function returns, for arguments that are `small`: of others, making is little."""
 
-    def decorate(make: Make) -> Make:
+    def decorate(make: Callable[P, Made]) -> Callable[P, Made]:
+        by_values: Callable[..., Made] = make
+
         @lru_cache(KEPT)
-        def store(asked: _Asked) -> Any:
-            return make(*asked.arguments)
+        def store(asked: _Asked) -> Made:
+            return by_values(*asked.arguments)
 
         @wraps(make)
-        def found(*arguments: Any) -> Any:
-            if not small(*arguments):
-                return make(*arguments)
+        def found(*arguments: P.args, **named: P.kwargs) -> Made:
+            if named or not small(*arguments):
+                return make(*arguments, **named)
             try:
                 asked = _Asked(arguments)
             except TypeError:  # too large, or a curve of the caller's own that is told by nothing
-                return make(*arguments)
+                return by_values(*arguments)
             return store(asked)
 
         _stores.append(store)
-        return found  # type: ignore[return-value]  # it is called in the same way
+        return found
 
     return decorate
 
@@ -89,7 +92,8 @@ def value_of(part: Any) -> Hashable:
         return tuple(part), _each(part.values())
     if kind is slice:
         return part.start, part.stop
-    return part  # type: ignore[no-any-return]  # hashable by itself, or not to be kept
+    by_itself: Hashable = part  # or it is not to be kept
+    return by_itself
 
 
 def _each(parts: Iterable[Any]) -> tuple[Hashable, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from solver.checkpoints import MEMORY, Plan, plan
-from solver.kernels import Array, newton, newton_tangent
+from solver.kernels import Array, Criteria, Way, newton, newton_tangent
 from solver.kernels.prediction import DIFFERENCES, REMEMBERED
 from solver.layout import alone_or_in_pieces, plain
 from solver.march import TANGENTS, Pulse
@@ -47,10 +47,9 @@ class StageError(Exception):
 class NewtonMarch:
     """One bar's march by Newton: the same steps and read nodes for every set of coefficients.
 
-    Holds its buffers, so one object serves one thread at a time. `differences` are how many a guess at
-    a stage may add. `residual` is the largest relative
-    change that the last march's Newton iterations left undone; `lowest` and `highest` are the
-    temperatures that it met, less the reference.
+    Holds its buffers, so one object serves one thread at a time. `differences`: how many a guess at
+    a stage may add. `residual` is the largest relative change that the last march's iterations left
+    undone; `lowest` and `highest` are the temperatures that it met, less the reference.
     """
 
     def __init__(
@@ -111,8 +110,7 @@ class NewtonMarch:
         def sweep(first: int, last: int) -> None:
             for a, b in reversed(self._slices(work, first, last)):
                 self.pulse()
-                A = self.steps.A[self.steps.phase(a)]
-                bar.sweep(work, A, self.steps.dt, a, b, first, readings_bar)
+                bar.sweep(work, self._way(work, a), a, b, first, readings_bar)
 
         work.states.follow(plan.backward, plan, advance, sweep)
         return bar.unpacked(work, c, readings_bar)
@@ -140,8 +138,7 @@ class NewtonMarch:
         for a, b in slices:
             self._advance(work, a, b, True, readings)
             arguments: tuple[Any, ...] = (
-                *(work.books, work.joint, self.steps.A[self.steps.phase(a)], self.steps.dt),
-                *(work.G, work.histories, a, b, *directions),
+                *(work.books, work.joint, self._way(work, a), a, b, *directions),
                 *(work.states.values, u_dot, work.probes, readings_dot),
             )
             newton_tangent.tangent(*arguments)
@@ -156,21 +153,16 @@ class NewtonMarch:
         work.states.rewind()
         report = np.zeros(newton.REPORT)
         report[[newton.LOWEST, newton.HIGHEST]] = self.lowest, self.highest
-        code = newton.SETTLED
+        code, past = newton.SETTLED, work.past._replace(most=self.differences)
+        criteria = Criteria(self.tolerance, ITERATIONS, work.smooth)
         for a, b in self._slices(work, first, last):
             self.pulse()
             code = newton.forward(
                 work.books,
                 work.joint,
-                self.steps.A[self.steps.phase(a)],
-                self.steps.dt,
-                work.G,
-                work.histories,
-                work.pinned,
-                self.tolerance,
-                ITERATIONS,
-                work.smooth,
-                work.past._replace(most=self.differences),
+                self._way(work, a),
+                criteria,
+                past,
                 a == 0 or self.steps.phase(a) != self.steps.phase(a - 1),
                 a,
                 b,
@@ -189,6 +181,11 @@ class NewtonMarch:
         self.lowest, self.highest = float(report[newton.LOWEST]), float(report[newton.HIGHEST])
         if code != newton.SETTLED:
             raise self._error(work, code, report)
+
+    def _way(self, work: NewtonWorkspace, step: int) -> Way:
+        """What drives the steps from `step` on, as far as they have the same tableau."""
+        A = self.steps.A[self.steps.phase(step)]
+        return Way(A, self.steps.dt, work.G, work.histories, work.pinned)
 
     def _start_over(self) -> None:
         self.residual, self.iterations = 0.0, 0

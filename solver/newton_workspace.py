@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from solver.kernels import Array, Books, Pieces, newton_adjoint
+from solver.kernels import Array, Books, Cotangents, Pieces, Way, newton_adjoint
 from solver.kernels.prediction import DIFFERENCES, FIGURES, REMEMBERED, Past
 from solver.layout import Layout
 from solver.states import States
@@ -143,23 +143,23 @@ class NewtonCotangents:
         self, work: NewtonWorkspace, c: NewtonCoefficients, wanted: dict[str, bool]
     ) -> None:
         self._wanted, layout = wanted, work.layout
-        self.heat = work.zeros("heat", 1)
-        self.arms = work.zeros("arms", 3 if wanted["arms"] else 0)
-        self.capacities = work.zeros("capacities", 1 if wanted["capacities"] else 0)
-        self.profiles = work.zeros("profiles", c.profiles.shape[0] if wanted["profiles"] else 0)
-        self.conduct = _zeros(c.conduct.coefficients, wanted["conduct"])
-        self.store = _zeros(c.store.coefficients, wanted["store"])
-        self._conduct_powers, self._store_powers = (
-            layout.sums(law.coefficients.shape[1]) for law in (c.conduct, c.store)
+        self._bars = Cotangents(
+            heat=work.zeros("heat", 1),
+            arms=work.zeros("arms", 3 if wanted["arms"] else 0),
+            capacities=work.zeros("capacities", 1 if wanted["capacities"] else 0),
+            conduct=_zeros(c.conduct.coefficients, wanted["conduct"]),
+            conduct_powers=layout.sums(c.conduct.coefficients.shape[1]),
+            store=_zeros(c.store.coefficients, wanted["store"]),
+            store_powers=layout.sums(c.store.coefficients.shape[1]),
+            G=work.zeros("profiles", c.profiles.shape[0] if wanted["profiles"] else 0),
+            histories=_zeros(c.histories.reshape(-1), wanted["histories"]),
+            pinned=np.zeros(c.pinned.size, c.dtype),
         )
-        self.histories = _zeros(c.histories.reshape(-1), wanted["histories"])
-        self.pinned = np.zeros(c.pinned.size, c.dtype)
 
     def sweep(
         self,
         work: NewtonWorkspace,
-        A: Array,
-        dt: float,
+        way: Way,
         first: int,
         last: int,
         start: int,
@@ -167,36 +167,31 @@ class NewtonCotangents:
     ) -> None:
         """March back from step `last` to `first` over the stage values since `start`."""
         newton_adjoint.adjoint(
-            *(work.books, work.joint, A, dt, work.G, work.histories),
-            *(first, last, start, work.states.values, work.probes, readings_bar),
-            *(self.heat, self.arms, self.capacities, self.conduct, self._conduct_powers),
-            *(self.store, self._store_powers),
-            *(self.profiles, self.histories, self.pinned),
+            *(work.books, work.joint, way, first, last, start),
+            *(work.states.values, work.probes, readings_bar, self._bars),
         )
 
     def unpacked(
         self, work: NewtonWorkspace, c: NewtonCoefficients, readings_bar: Array
     ) -> NewtonDirections:
         """The cotangents at t = 0, in the order of the nodes."""
-        layout, nothing = work.layout, np.zeros((3, c.initial.size), c.dtype)
+        layout, bars = work.layout, self._bars
+        nothing = np.zeros((3, c.initial.size), c.dtype)
         initial = nothing[0]
         if self._wanted["initial"] or self._wanted["store"] or self._wanted["capacities"]:
             u, u_bar = layout.pack(c.initial, layout.zeros(1)), layout.room(1)
-            newton_adjoint.adjoint_of_start(
-                *(work.books, u, self.heat, self.capacities, self.store, self._store_powers),
-                *(work.probes, readings_bar, u_bar),
-            )
+            newton_adjoint.adjoint_of_start(work.books, u, bars, work.probes, readings_bar, u_bar)
             initial = layout.unpack(u_bar, 1)[0]
-        newton_adjoint.add_totals(self._conduct_powers, self.conduct)
-        newton_adjoint.add_totals(self._store_powers, self.store)
+        newton_adjoint.add_totals(bars.conduct_powers, bars.conduct)
+        newton_adjoint.add_totals(bars.store_powers, bars.store)
         return NewtonDirections(
-            arms=layout.unpack(self.arms, 3) if self.arms.size else nothing,
-            capacities=layout.unpack(self.capacities, 1)[0] if self.capacities.size else nothing[0],
-            conduct=self.conduct,
-            store=self.store,
-            profiles=layout.unpack(self.profiles, self.profiles.shape[0] // layout.rows),
-            histories=self.histories.reshape(-1, *c.histories.shape[1:]),
-            pinned=self.pinned.reshape(c.pinned.shape),
+            arms=layout.unpack(bars.arms, 3) if bars.arms.size else nothing,
+            capacities=layout.unpack(bars.capacities, 1)[0] if bars.capacities.size else nothing[0],
+            conduct=bars.conduct,
+            store=bars.store,
+            profiles=layout.unpack(bars.G, bars.G.shape[0] // layout.rows),
+            histories=bars.histories.reshape(-1, *c.histories.shape[1:]),
+            pinned=bars.pinned.reshape(c.pinned.shape),
             initial=initial,
         )
 

@@ -27,7 +27,7 @@ from solver import (
     Unknown,
 )
 from solver.assemble_newton import NewtonAssembly
-from solver.kernels import Books, newton, newton_settle, newton_step
+from solver.kernels import Books, Criteria, newton, newton_settle, newton_step
 from solver.kernels.balance import Scratch, flows, look, scratch
 from solver.kernels.newton_settle import settle
 from solver.layout import Pieces
@@ -84,8 +84,8 @@ class Stage:
         free = np.ones(u.size)
         free[self.held] = 0.0
         target = self.layout.pack(self.target * free)
-        asked = work.books, work.joint, target, self.step, tolerance, most, self.smooth
-        said = iterate(*asked, np.inf, s)
+        criteria = Criteria(tolerance, most, self.smooth)
+        said = iterate(work.books, work.joint, target, self.step, criteria, np.inf, s)
         return self.unpacked(s.u), *said[:2]
 
 
@@ -142,19 +142,17 @@ def off_by_a_hundredth(
     joint: Array,
     target: Array,
     step: float,
-    tolerance: float,
-    most: int,
-    smooth: bool,
+    criteria: Criteria,
     omega: float,
     s: Scratch,
 ) -> tuple[int, float]:
     """What a Jacobian that is 1 % too large makes of Newton's iteration."""
-    for _ in range(most):
+    for _ in range(criteria.most):
         newton_step.linearise(books, joint, target, step, s, s.y)
         newton_step.take_step(joint, s, s.y)
         newton_step.move_back(1.0 - 1.0 / 1.01, s, s.y)
         look(books, s, True)
-    return most, 0.0
+    return criteria.most, 0.0
 
 
 # --- a step that is too long for Newton alone ----------------------------------------------------

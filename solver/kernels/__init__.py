@@ -5,10 +5,12 @@ advances arrays.
 """
 
 from solver.kernels import newton, newton_adjoint, newton_tangent
-from solver.kernels.balance import Books
+from solver.kernels.balance import Books, Way
 from solver.kernels.compiled import cache_folder, clear_cache, kernel
 from solver.kernels.lanes import LANES
 from solver.kernels.march import adjoint, forward, tangent
+from solver.kernels.newton_adjoint import Cotangents
+from solver.kernels.newton_settle import Criteria
 from solver.kernels.packing import pack, prepare, unpack
 from solver.kernels.pieces import Pieces
 from solver.kernels.sparse import (
@@ -27,7 +29,10 @@ __all__ = [
     "PARTS",
     "Array",
     "Books",
+    "Cotangents",
+    "Criteria",
     "Pieces",
+    "Way",
     "add_affine_bar",
     "add_transposed",
     "adjoint",

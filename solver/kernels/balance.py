@@ -55,6 +55,20 @@ class Books(NamedTuple):
     last: Array
 
 
+class Way(NamedTuple):
+    """What drives a march, and by which steps.
+
+    A (s, s): the tableau; dt; G: the loads' profiles (P rows) and room for s - 1 slopes; histories
+    (m s P) and the pinned temperatures (m s H) at the stage times.
+    """
+
+    A: Array
+    dt: float
+    G: Array
+    histories: Array
+    pinned: Array
+
+
 class Scratch(NamedTuple):
     """Both laws at the temperatures u, and room for a Newton step.
 

@@ -35,7 +35,7 @@ CONTRACT = ("contract",)  # a multiply and an add may be fused, as in every kern
 ALIGNED = 8  # bytes that a load may count on
 
 
-class LanesType(types.Type):  # type: ignore[misc]
+class LanesType(types.Type):
     """Numba's type of eight lanes."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ Lanes = LanesType()
 
 
 @register_model(LanesType)
-class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class LanesModel(models.PrimitiveModel):
     """Eight lanes live in a vector register."""
 
     def __init__(self, manager: Any, kind: Any) -> None:
@@ -62,7 +62,7 @@ def implements(function: Callable[..., Any]) -> Callable[[Function], Function]:
 # --- memory ------------------------------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load(typing: Any, array: Any, row: Any) -> Any:
     """Row `row` of an array: eight lanes, or one number."""
 
@@ -74,7 +74,7 @@ def load(typing: Any, array: Any, row: Any) -> Any:
     return _row_of(array)(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store(typing: Any, array: Any, row: Any, value: Any) -> Any:
     """Write `value` to row `row` of an array."""
 
@@ -131,7 +131,7 @@ def _empty(array: Any, rows: Any) -> Any:
 
 
 def _binary(instruction: str) -> Callable[..., Any]:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def operation(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return getattr(builder, instruction)(*arguments, flags=CONTRACT)
@@ -175,7 +175,7 @@ def _negative(a: Any) -> Any:
 # --- across the lanes --------------------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def spread(typing: Any, number: Any) -> Any:
     """Eight times the same number."""
 
@@ -222,7 +222,7 @@ def _from_right(value: Any) -> Any:
 
 
 def _rearranged(order: list[int]) -> Callable[..., Any]:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def operation(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return _shuffled(builder, arguments[0], order)
@@ -260,7 +260,7 @@ def _filled(value: Any, number: Any) -> Any:
 def over_lanes(combine: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
     """One number of eight, pair by pair."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def operation(typing: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             lanes = [builder.extract_element(arguments[0], INDEX(lane)) for lane in range(LANES)]

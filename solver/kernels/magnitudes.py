@@ -70,7 +70,7 @@ def _smaller_of(a: Any, b: Any) -> Any:
 
 
 def _chosen(comparison: str) -> Callable[..., Any]:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def operation(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             first, second = arguments

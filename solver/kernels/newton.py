@@ -16,12 +16,12 @@ that keeps the books).
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, look, scratch
+from solver.kernels.balance import Books, Scratch, Way, flows, look, scratch
 from solver.kernels.compiled import aside, kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
 from solver.kernels.march import add_sum, combine, copy
-from solver.kernels.newton_settle import approach, settle
+from solver.kernels.newton_settle import Criteria, approach, settle
 from solver.kernels.nodes import element, put, read
 from solver.kernels.prediction import OMEGA, Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
@@ -95,14 +95,8 @@ def follow(books: Books, s: Scratch) -> None:
 def forward(
     books: Books,
     joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
-    pinned: Array,
-    tolerance: float,
-    most: int,
-    smooth: bool,
+    way: Way,
+    criteria: Criteria,
     past: Past,
     anew: bool,
     first: int,
@@ -116,17 +110,15 @@ def forward(
 ) -> int:
     """March from step `first` to step `last`.
 
-    joint: room (8, 8) where the lanes are joined; A (s, s); G: the profiles (P rows) and room for
-    s - 1 slopes; histories (m s P) and pinned (m s H) at the stage times; tolerance, most, smooth:
-    see `settle`; past: of the steps before, in place, or `anew`. states: u at step `start`, then
-    the stages' values, of every step since where they are kept, else of the last one; u at `probes`
-    (2, Q: row and lane) to readings ((m + 1) Q).
-    Returns SETTLED or what went wrong; `report` (REPORT,) holds the worst change, the most and the
-    total of iterations, where it went wrong (a flat node, see `Scratch`), and the lowest and
-    highest u of all nodes, which widen what stands there.
+    joint: room (8, 8) where the lanes are joined; past: of the steps before, in place, or `anew`;
+    states: u at step `start`, then the stages' values, of every step since where they are kept,
+    else of the last one; u at `probes` (2, Q: row and lane) to readings ((m + 1) Q). Returns
+    SETTLED or what went wrong; `report` (REPORT,) holds the worst change, the most and the total of
+    iterations, where it went wrong (a flat node, see `Scratch`), and the lowest and highest u of
+    all nodes, which widen what stands there.
     """
-    stages, rows = A.shape[0], books.capacities.shape[0]
-    w, heat, target = empty(histories, G.shape[0] // rows + 1), empty(G, rows), empty(G, rows)
+    G, stages, rows = way.G, way.A.shape[0], books.capacities.shape[0]
+    w, heat, target = empty(way.histories, G.shape[0] // rows + 1), empty(G, rows), empty(G, rows)
     s = scratch(books)
     now = (first - start if keep else min(first - start, 1)) * stages * rows
     copy(rows, states, now, s.u, 0)
@@ -138,27 +130,8 @@ def forward(
         begin(past, s)
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
-        code = advance(  # not by tuples of arguments: to make them counts references
-            books,
-            joint,
-            A,
-            dt,
-            G,
-            histories,
-            pinned,
-            tolerance,
-            most,
-            smooth,
-            k,
-            states,
-            now,
-            base,
-            w,
-            heat,
-            target,
-            past,
-            s,
-            report,
+        code = advance(
+            books, joint, way, criteria, past, k, states, now, base, w, heat, target, s, report
         )
         if code != SETTLED:
             return code
@@ -172,14 +145,9 @@ def forward(
 def advance(
     books: Books,
     joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
-    pinned: Array,
-    tolerance: float,
-    most: int,
-    smooth: bool,
+    way: Way,
+    criteria: Criteria,
+    past: Past,
     k: int,
     states: Array,
     now: int,
@@ -187,7 +155,6 @@ def advance(
     w: Array,
     heat: Array,
     target: Array,
-    past: Past,
     s: Scratch,
     report: Array,
 ) -> int:
@@ -195,6 +162,7 @@ def advance(
 
     heat: E at u, in place; w (P + s), target: room.
     """
+    A, dt, G, histories = way.A, way.dt, way.G, way.histories
     stages, rows, held = A.shape[0], heat.shape[0], books.held.shape[1]
     loads = G.shape[0] // rows - (stages - 1)
     for i in range(stages):
@@ -205,16 +173,16 @@ def advance(
             store(w, loads + j, like(w, dt * A[i, j]))
         combine(rows, heat, 0, loads + i, w, G, target, 0)
         extrapolate(past, i, s)
-        hold(books, pinned, at_held, s)
+        hold(books, way.pinned, at_held, s)
         if step != 0.0:
             omega = past.figures[OMEGA, i]
             count, change, past.figures[OMEGA, i] = settle(
-                *(books, joint, target, step, tolerance, most, smooth, omega, s)
+                books, joint, target, step, criteria, omega, s
             )
             if count < 0:
                 copy(rows, states, now, s.u, 0)
-                hold(books, pinned, at_held, s)
-                count, change = approach(books, joint, target, step, tolerance, most, smooth, s)
+                hold(books, way.pinned, at_held, s)
+                count, change = approach(books, joint, target, step, criteria, s)
             report[TOTAL] += abs(count)
             report[MOST] = max(report[MOST], abs(count))
             report[WORST] = max(report[WORST], change)

@@ -15,7 +15,9 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, heat_slopes, hold_rows, look, scratch
+from typing import NamedTuple
+
+from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, hold_rows, look, scratch
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
@@ -26,158 +28,145 @@ from solver.kernels.sweeps import add_product, sweep_back
 from solver.kernels.tridiagonal import Array, factor_and_sweep_transposed, transpose
 
 
+class Cotangents(NamedTuple):
+    """Of all that is marched; those of no rows are left out of the work.
+
+    heat (rows): of E; arms (3 rows), capacities (rows); conduct and store: of the laws' pieces, and
+    of a law of one piece the sums (degree + 1), lane by lane; of G's profiles, of histories and of
+    pinned temperatures.
+    """
+
+    heat: Array
+    arms: Array
+    capacities: Array
+    conduct: Array
+    conduct_powers: Array
+    store: Array
+    store_powers: Array
+    G: Array
+    histories: Array
+    pinned: Array
+
+
 @kernel
 def adjoint(
     books: Books,
     joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
+    way: Way,
     first: int,
     last: int,
     start: int,
     states: Array,
     probes: Array,
     readings_bar: Array,
-    heat_bar: Array,
-    arms_bar: Array,
-    capacities_bar: Array,
-    conduct_bar: Array,
-    conduct_powers: Array,
-    store_bar: Array,
-    store_powers: Array,
-    G_bar: Array,
-    histories_bar: Array,
-    pinned_bar: Array,
+    bars: Cotangents,
 ) -> None:
-    """March the cotangent `heat_bar` (rows) of E back from step `last` to step `first`, in place.
+    """March the cotangent of E back from step `last` to `first`, in place, and add to the others.
 
     states: the stage values since step `start`; readings_bar ((m + 1) Q): cotangents of the
-    readings, of which those of steps first + 1..last enter. Adds to the cotangents of what is
-    marched; those of no rows are left out of the work. Of a law of one piece the sums stand in
-    conduct_powers and store_powers (degree + 1), lane by lane.
+    readings, of which those of steps first + 1..last enter.
     """
-    stages, rows = A.shape[0], books.capacities.shape[0]
+    G, stages, rows = way.G, way.A.shape[0], books.capacities.shape[0]
     z, phi = empty(G, stages * rows), empty(G, rows)
-    transposed, w = empty(G, 3 * rows), empty(G, stages)
-    s = scratch(books)
+    transposed, w, s = empty(G, 3 * rows), empty(G, stages), scratch(books)
     now = (stages - 1) * rows  # eps during the sweep: the last stage is solved in its place
-    copy(rows, heat_bar, 0, z, now)
-    retreat(
-        books,
-        joint,
-        A,
-        dt,
-        G,
-        histories,
-        first,
-        last,
-        start,
-        states,
-        probes,
-        readings_bar,
-        heat_bar,
-        arms_bar,
-        capacities_bar,
-        conduct_bar,
-        conduct_powers,
-        store_bar,
-        store_powers,
-        G_bar,
-        histories_bar,
-        pinned_bar,
-        z,
-        phi,
-        transposed,
-        w,
-        s,
-    )
-    copy(rows, z, now, heat_bar, 0)
+    copy(rows, bars.heat, 0, z, now)
+    for k in range(last - 1, first - 1, -1):
+        at, whole = (1 + (k - start) * stages) * rows, k == last - 1
+        retreat(
+            books,
+            joint,
+            way,
+            k,
+            states,
+            at,
+            whole,
+            probes,
+            readings_bar,
+            bars,
+            z,
+            phi,
+            transposed,
+            w,
+            s,
+        )
+    copy(rows, z, now, bars.heat, 0)
 
 
 @part
 def retreat(
     books: Books,
     joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
-    first: int,
-    last: int,
-    start: int,
+    way: Way,
+    k: int,
     states: Array,
+    at_stages: int,
+    whole: bool,
     probes: Array,
     readings_bar: Array,
-    heat_bar: Array,
-    arms_bar: Array,
-    capacities_bar: Array,
-    conduct_bar: Array,
-    conduct_powers: Array,
-    store_bar: Array,
-    store_powers: Array,
-    G_bar: Array,
-    histories_bar: Array,
-    pinned_bar: Array,
+    bars: Cotangents,
     z: Array,
     phi: Array,
     transposed: Array,
     w: Array,
     s: Scratch,
 ) -> None:
-    """The steps of `adjoint`, with eps in the last stage's rows of z (s rows); the rest is room."""
+    """One step back, its stages' values in states[at_stages:]. See `adjoint`.
+
+    eps stands in the last stage's rows of z (s rows); phi, transposed and w are room. whole:
+    whether it is the first look at the laws.
+    """
+    A, dt, G, histories = way.A, way.dt, way.G, way.histories
     stages, rows, held = A.shape[0], phi.shape[0], books.held.shape[1]
     now, loads = (stages - 1) * rows, G.shape[0] // rows - (stages - 1)
-    stored = capacities_bar.shape[0] + store_bar.shape[0] > 0
-    for k in range(last - 1, first - 1, -1):
-        for i in range(stages - 1, -1, -1):
-            step, own = dt * A[i, i], i * rows
-            copy(rows, states, (1 + (k - start) * stages + i) * rows, s.u, 0)
-            look(books, s, k == last - 1)
-            flows(books, joint, None, step, s, None)
-            if i < stages - 1:
-                heat_slopes(books, s)
-                for j in range(i + 1, stages):
-                    store(w, j - i - 1, like(w, dt * A[j, i]))
-                set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], phi, 0)
-                transpose(s.J, rows, joint, transposed)
-                for r in range(rows):
-                    store(z, own + r, like(z, 0.0))
-                add_product(transposed, joint, rows, phi, 0, z, own)
-            else:
-                if stored:
-                    copy(rows, z, now, heat_bar, 0)
-                weigh(books, s, z, now)
-                add_readings(z, now, probes, readings_bar, k + 1)
-            if step != 0.0:
-                factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
-                sweep_back(s.factors, joint, 0, rows, z, own)
-            else:
-                for r in range(rows):
-                    store(z, own + r, load(z, own + r) / load(s.D, r))
-            for e in range(held):
-                row, lane = own + books.held[0, e], books.held[1, e]
-                pinned_bar[(k * stages + i) * held + e] += element(z, row, lane)
-                put(z, row, lane, 0.0)
+    stored = bars.capacities.shape[0] + bars.store.shape[0] > 0
+    for i in range(stages - 1, -1, -1):
+        step, own = dt * A[i, i], i * rows
+        copy(rows, states, at_stages + i * rows, s.u, 0)
+        look(books, s, whole)
+        flows(books, joint, None, step, s, None)
+        if i < stages - 1:
+            heat_slopes(books, s)
+            for j in range(i + 1, stages):
+                store(w, j - i - 1, like(w, dt * A[j, i]))
+            set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], phi, 0)
+            transpose(s.J, rows, joint, transposed)
             for r in range(rows):
-                phi_r = step * load(z, own + r)
-                if i < stages - 1:
-                    phi_r = phi_r + load(phi, r)
-                store(phi, r, phi_r)
-            if arms_bar.shape[0] > 0:
-                add_arms_bar(books, joint, s, phi, arms_bar)
-            if conduct_bar.shape[0] > 0:
-                add_conduct_bar(books, joint, s, phi, conduct_bar, conduct_powers)
+                store(z, own + r, like(z, 0.0))
+            add_product(transposed, joint, rows, phi, 0, z, own)
+        else:
             if stored:
-                set_fixed_bar(rows, z, own, heat_bar, i == stages - 1, s.y)
-                add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
-            if G_bar.shape[0] > 0 or histories_bar.shape[0] > 0:
-                at = (k * stages + i) * loads
-                add_load_bars(rows, loads, phi, G, histories, at, G_bar, histories_bar)
-        for i in range(stages - 1):
+                copy(rows, z, now, bars.heat, 0)
+            weigh(books, s, z, now)
+            add_readings(z, now, probes, readings_bar, k + 1)
+        if step != 0.0:
+            factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
+            sweep_back(s.factors, joint, 0, rows, z, own)
+        else:
             for r in range(rows):
-                add(z, now + r, load(z, i * rows + r))
+                store(z, own + r, load(z, own + r) / load(s.D, r))
+        for e in range(held):
+            row, lane = own + books.held[0, e], books.held[1, e]
+            bars.pinned[(k * stages + i) * held + e] += element(z, row, lane)
+            put(z, row, lane, 0.0)
+        for r in range(rows):
+            phi_r = step * load(z, own + r)
+            if i < stages - 1:
+                phi_r = phi_r + load(phi, r)
+            store(phi, r, phi_r)
+        if bars.arms.shape[0] > 0:
+            add_arms_bar(books, joint, s, phi, bars.arms)
+        if bars.conduct.shape[0] > 0:
+            add_conduct_bar(books, joint, s, phi, bars.conduct, bars.conduct_powers)
+        if stored:
+            set_fixed_bar(rows, z, own, bars.heat, i == stages - 1, s.y)
+            add_heat_bar(books, s, bars.capacities, bars.store, bars.store_powers)
+        if bars.G.shape[0] > 0 or bars.histories.shape[0] > 0:
+            at = (k * stages + i) * loads
+            add_load_bars(rows, loads, phi, G, histories, at, bars.G, bars.histories)
+    for i in range(stages - 1):
+        for r in range(rows):
+            add(z, now + r, load(z, i * rows + r))
 
 
 @part
@@ -288,10 +277,7 @@ def add_totals(powers: Array, coefficients_bar: Array) -> None:
 def adjoint_of_start(
     books: Books,
     u: Array,
-    heat_bar: Array,
-    capacities_bar: Array,
-    store_bar: Array,
-    store_powers: Array,
+    bars: Cotangents,
     probes: Array,
     readings_bar: Array,
     u_bar: Array,
@@ -302,8 +288,8 @@ def adjoint_of_start(
     look(books, s, True)
     capacities, c, y = books.capacities, s.c, s.y
     for r in range(rows):
-        heat = load(heat_bar, r)
+        heat = load(bars.heat, r)
         store(y, r, heat)
         store(u_bar, r, load(capacities, r) * load(c, r) * heat)
-    add_heat_bar(books, s, capacities_bar, store_bar, store_powers)
+    add_heat_bar(books, s, bars.capacities, bars.store, bars.store_powers)
     add_readings(u_bar, 0, probes, readings_bar, 0)

@@ -13,6 +13,8 @@ II, IV.8 (stopping by what an earlier step showed of the convergence).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from solver.kernels.balance import Books, Scratch, heat_of, look
@@ -30,28 +32,38 @@ FAST = 0.01  # of this change, what the next would be, from which convergence is
 DOUBT = 10.0  # factor by which omega may have grown since an earlier stage
 
 
+class Criteria(NamedTuple):
+    """When an iteration ends.
+
+    Where the next change of u would be below `tolerance` times the largest temperature, or where
+    the law that conducts has kinks (not `smooth`), the last one was; or after `most` iterations.
+    """
+
+    tolerance: float
+    most: int
+    smooth: bool
+
+
 @part
 def settle(
     books: Books,
     joint: Array | None,
     target: Array,
     step: float,
-    tolerance: float,
-    most: int,
-    smooth: bool,
+    criteria: Criteria,
     omega: float,
     s: Scratch,
 ) -> tuple[int, float, float]:
     """Solve ``E(u) - step q(u) = target`` for s.u, in place, after `look`.
 
-    Until the next change of u would be below `tolerance` times the largest temperature; where the
-    law that conducts has kinks (not `smooth`), until the last one was. Returns the iterations, or
-    minus them where there is no root to be found, that change, and omega: as measured here, or the
-    given one of an earlier stage (inf where none is known). A complex u takes one iteration more:
-    the last one settles the imaginary part. A step that brings down neither the residual's norm nor
-    that of what the same matrix makes of it is halved, down to `SHORTEST`; so short a one is taken
-    all the same, which leads past a kink of a law.
+    Returns the iterations, or minus them where there is no root to be found, the change that is
+    left undone, and omega: as measured here, or the given one of an earlier stage (inf where none
+    is known). A complex u takes one iteration more: the last one settles the imaginary part. A step
+    that brings down neither the residual's norm nor that of what the same matrix makes of it is
+    halved, down to `SHORTEST`; so short a one is taken all the same, which leads past a kink of a
+    law.
     """
+    tolerance, most, smooth = criteria.tolerance, criteria.most, criteria.smooth
     before, share, found, y, delta = np.inf, 1.0, False, s.y, s.delta
     size, last, change, doubt = np.inf, np.inf, np.inf, DOUBT
     for iteration in range(1, most + (2 if np.iscomplexobj(s.u) else 1)):
@@ -102,9 +114,7 @@ def approach(
     joint: Array | None,
     target: Array,
     step: float,
-    tolerance: float,
-    most: int,
-    smooth: bool,
+    criteria: Criteria,
     s: Scratch,
 ) -> tuple[int, float]:
     """As `settle`, by shorter steps before the whole one, each from where the last one led.
@@ -123,9 +133,7 @@ def approach(
             here = load(way, r)
             store(goal, r, here + w * (load(target, r) - here))
         copy(rows, s.u, 0, way, last)
-        count, change, _ = settle(
-            *(books, joint, goal, w * step, tolerance, most, smooth, np.inf, s)
-        )
+        count, change, _ = settle(books, joint, goal, w * step, criteria, np.inf, s)
         total += abs(count)
         if count > 0:
             done, ahead = w, 2.0 * ahead

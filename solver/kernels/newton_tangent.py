@@ -12,7 +12,7 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look, scratch
+from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch
 from solver.kernels.compiled import kernel
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.march import add_sum, combine, copy
@@ -26,10 +26,7 @@ from solver.kernels.tridiagonal import Array, factor
 def tangent(
     books: Books,
     joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
+    way: Way,
     first: int,
     last: int,
     arms_dot: Array,
@@ -50,6 +47,7 @@ def tangent(
     one behind the other; conduct_dot and store_dot (q, B, degree + 1): those of the coefficients.
     Writes readings_dot (q (m + 1) Q).
     """
+    A, dt, G, histories = way.A, way.dt, way.G, way.histories
     stages, rows = A.shape[0], books.capacities.shape[0]
     directions, held = u_dot.shape[0] // rows, books.held.shape[1]
     loads = G.shape[0] // rows - (stages - 1)
