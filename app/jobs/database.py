@@ -1,0 +1,93 @@
+"""The database under the store: which kind, sound, and with the schema of this version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from app.jobs.job import StoreRefused
+from app.jobs.postgresql import PostgreSQL
+from app.jobs.sqlite import SQLiteFile
+
+
+class Database(Protocol):
+    """A place for the store. `writer` has one connection, so writes come one after the other."""
+
+    name: str
+    reader: Engine
+    writer: Engine
+
+    def is_behind(self) -> bool:
+        """Whether the schema is older than this program. Raises StoreRefused; writes nothing."""
+        ...
+
+    def upgrade(self) -> None:
+        """Make the schema, or bring it up to date; asks for ownership."""
+        ...
+
+    def own(self) -> None:
+        """Be the only one that owns this. Raises StoreRefused where another does."""
+        ...
+
+    def disown(self) -> None:
+        """Let another own this."""
+        ...
+
+    def probe(self) -> None:
+        """Raise StoreRefused or StoreUnavailable where nothing can be written."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+KINDS: dict[str, Callable[[URL], Database]] = {
+    "sqlite": SQLiteFile,
+    "postgresql": PostgreSQL,
+    "postgres": PostgreSQL,
+}
+
+
+def open_database(address: str) -> Database:
+    """The database of a URL, ready for use.
+
+    Raises StoreRefused, whose one line names the place and no password, or StoreUnavailable.
+    """
+    url = _parsed(address)
+    database = KINDS[url.drivername.partition("+")[0]](url)
+    try:
+        _make_ready(database)
+    except StoreRefused as refused:
+        database.close()
+        raise StoreRefused(f"job store {database.name}: {refused}") from None
+    except DBAPIError as error:
+        database.close()
+        reason = str(error.orig).partition("\n")[0]
+        raise StoreRefused(f"job store {database.name}: {reason}") from None
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _make_ready(database: Database) -> None:
+    if database.is_behind():
+        database.own()
+        if database.is_behind():  # still: no other was quicker
+            database.upgrade()
+        database.disown()
+    database.probe()
+
+
+def _parsed(address: str) -> URL:
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise StoreRefused("the address of the job store is no database URL") from None
+    if url.drivername.partition("+")[0] not in KINDS:
+        raise StoreRefused("a job store is kept in SQLite or in PostgreSQL")
+    return url
