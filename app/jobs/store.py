@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Update, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, delete, func, insert, select, update
 
 from app.jobs import keyring
 from app.jobs.database import Database, open_database
@@ -121,9 +121,8 @@ class Store:
 
         busy: how much each holder has running. Of equals the one who waits longest comes first.
         """
-        first = select(jobs.c.holder, func.min(jobs.c.sequence)).group_by(jobs.c.holder)
         with self._write() as connection:
-            waiting = connection.execute(first.where(jobs.c.status == ACCEPTED)).all()
+            waiting = connection.execute(WAITING).all()
             if not waiting:
                 return None
             _, sequence = min((busy.get(holder, 0), oldest) for holder, oldest in waiting)
@@ -253,14 +252,30 @@ class Store:
         now = time.time()
         values = vars(new) | {"id": secrets.token_hex(16), "created": now, "updated": now}
         values |= {"status": ACCEPTED, "message": "", "progress": 0}
-        (sequence,) = connection.execute(insert(jobs).values(values)).inserted_primary_key or ()
+        key = connection.execute(insert(jobs).values(values)).inserted_primary_key
+        assert key is not None
         known = {name: values[name] for name in Job.__dataclass_fields__ if name in values}
-        return Job(**known, sequence=sequence)
+        return Job(**known, sequence=key[0])
 
     def _repeated(self, row: dict[str, Any], new: NewJob) -> Job | KeyReused:
         if row.pop("fingerprint") != new.fingerprint:
             return KeyReused("this Idempotency-Key was used for another request")
         return self._job(row)
+
+
+def _waiting() -> Select[Any]:
+    """Each holder that waits, with its oldest job: leaps along the index, however many wait."""
+    accepted = jobs.c.status == ACCEPTED
+    first = select(func.min(jobs.c.holder).label("holder")).where(accepted)
+    holders = first.cte("holders", recursive=True)
+    there = holders.c.holder.is_not(None)
+    after = first.where(jobs.c.holder > holders.c.holder).scalar_subquery()
+    holders = holders.union_all(select(after).where(there))
+    oldest = select(func.min(jobs.c.sequence)).where(accepted, jobs.c.holder == holders.c.holder)
+    return select(holders.c.holder, oldest.scalar_subquery()).where(holders.c.holder.is_not(None))
+
+
+WAITING = _waiting()
 
 
 def _of(id: str, *statuses: str) -> Update:
