@@ -21,8 +21,9 @@ from rich.console import Console
 
 import app
 import solver
-from app import tables
+from app import cli_service, tables
 from app.examples import example_bytes
+from app.jobs.job import StoreRefused, StoreUnavailable
 from app.logs import read_log, starter
 from app.problems import BROKEN_DOWN, shown
 from app.progress import watched
@@ -37,6 +38,8 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(cli_service.keys, name="keys")
+cli.command()(cli_service.settings)
 errors = Console(stderr=True, highlight=False)
 
 Result = TypeVar("Result")
@@ -195,6 +198,8 @@ def main() -> None:
     """The console script."""
     try:
         cli()
+    except (StoreRefused, StoreUnavailable) as error:
+        _stop(str(error))
     except KeyboardInterrupt:
         _stop("stopped", 130)
 

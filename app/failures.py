@@ -11,6 +11,8 @@ from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
 
 from app.body import BodyTooLarge, BodyTooSlow, WrongType
+from app.jobs.job import StoreUnavailable
+from app.keys import CHALLENGE, Unauthorised
 from app.problems import BROKEN_DOWN, ProblemDetails, problem_details
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
@@ -91,11 +93,13 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     ArithmeticError: _broken_down,
     LinAlgError: _broken_down,
     NotJson: _simple(400, "Not JSON"),
+    Unauthorised: _simple(401, "A key is needed", {"WWW-Authenticate": CHALLENGE}),
     WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
     Overloaded: _simple(503, "Too many requests are waiting", {"Retry-After": "2"}),
     TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
+    StoreUnavailable: _simple(503, "The job store cannot do it now", {"Retry-After": "5"}),
     HTTPException: _http,
     Exception: _unexpected,
 }

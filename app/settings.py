@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import folders
 from app.limits import Limits
 
 
@@ -51,8 +53,42 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         default=60.0, gt=0, description="a request's solving time; then 503"
     )
+    data: Path = Field(
+        default_factory=lambda: folders.default_data(), description="folder of all that is written"
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="job store, postgresql://...; else a SQLite file in the folder"
+    )
+    result_days: float = Field(default=7.0, gt=0, description="how long an ended job is kept")
+    keys: Literal["auto", "on", "off"] = Field(
+        default="auto", description="whether a key is needed; auto: unless it listens on loopback"
+    )
 
     @property
     def limits(self) -> Limits:
         """What one document may ask for."""
         return Limits(self.max_cell_steps, self.max_bytes, self.max_unknowns)
+
+    @property
+    def store_url(self) -> str:
+        """The database URL of the job store, with its password."""
+        if self.database_url is None:
+            return folders.job_store_url(self.data)
+        return self.database_url.get_secret_value()
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long an ended job is kept."""
+        return self.result_days * 86_400
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as it is, by its environment variable; passwords are masked."""
+        return {f"KAPPAFIT_{name.upper()}": _shown(value) for name, value in self}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        from app.jobs.database import masked
+
+        return masked(value.get_secret_value())
+    return "" if value is None else str(value)

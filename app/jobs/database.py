@@ -91,3 +91,13 @@ def _parsed(address: str) -> URL:
     if url.drivername.partition("+")[0] not in KINDS:
         raise StoreRefused("a job store is kept in SQLite or in PostgreSQL")
     return url
+
+
+def masked(address: str) -> str:
+    """A database URL that may be shown: its passwords are hidden, wherever in it they stand."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return "***"
+    secret = {name: "hidden" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(secret).render_as_string(hide_password=True)
