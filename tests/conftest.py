@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.jobs.store import Store
 from solver import kept
 from tests.experiments import course_readings
 
@@ -104,3 +106,29 @@ def course():
         "right": {"kind": "temperature", "value": 0.0},
         "sensors": [{"x": 0.0, "times": [k / 50 for k in range(51)], "temperatures": readings}],
     }
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL server; what needs it is skipped where this machine has none."""
+    from tests.postgres import started
+
+    server = started()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path):
+    """Where a new job store may be, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def store(store_url):
+    """A new job store that is owned, of each kind."""
+    with closing(Store.open(store_url, keep_seconds=60.0)) as opened:
+        opened.own()
+        yield opened

@@ -172,8 +172,9 @@ class Store:
         if status not in ENDED:
             raise ValueError(f"a job does not end as {status}")
         now = time.time()
-        change: dict[str, Any] = {"status": status, "message": message, "problem": problem}
-        change |= {"events": events, "updated": now, "finished": now}
+        change: dict[str, Any] = {"status": status, "problem": problem}
+        change |= {"message": _storable(message), "events": events}
+        change |= {"updated": now, "finished": now}
         change |= {"progress": 100} if status == SUCCESSFUL else {}
         with self._write() as connection:
             if not connection.execute(_of(id, ACCEPTED, RUNNING).values(change)).rowcount:
@@ -276,6 +277,11 @@ def _waiting() -> Select[Any]:
 
 
 WAITING = _waiting()
+
+
+def _storable(text: str) -> str:
+    """Text that every database takes: without NUL and what UTF-8 has not."""
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 def _of(id: str, *statuses: str) -> Update:
