@@ -192,6 +192,8 @@ def serve(
         run(host, port)
     except OSError as error:
         _stop(f"cannot listen on {host}, port {port}: {error.strerror}")
+    except (StoreRefused, StoreUnavailable) as error:
+        _stop(str(error))
 
 
 def main() -> None:

@@ -61,23 +61,33 @@ def read_document(
     Raises NotJson when the bytes are no JSON, and InvalidExperiment with JSON pointers when the
     document is not one, or asks for more than `limits`. Meaning is checked by the solver.
     """
+    return study_of(parse_json(data), limits, read_file, log)
+
+
+def study_of(
+    document: Any,
+    limits: Limits | None = None,
+    read_file: Reader | None = None,
+    log: bytes | None = None,
+) -> solver.Study:
+    """The same from parsed JSON. Raises InvalidExperiment."""
     limits = limits or Limits()
-    parsed = in_si(with_columns(parse_json(data), limits, read_file, log))
+    parsed = in_si(with_columns(document, limits, read_file, log))
     joint = isinstance(parsed, dict) and "experiments" in parsed
     schema = JointDocument if joint else Document
     try:
-        document: Any = schema.model_validate(parsed)
+        read: Any = schema.model_validate(parsed)
     except ValidationError as error:
         raise InvalidExperiment(*problems_of(error, schema, TAGGED)) from None
-    sizes = {part.unknown: _size(part) for part in _unknown_parts(document)}
-    parts = document.experiments if joint else [document]
+    sizes = {part.unknown: _size(part) for part in _unknown_parts(read)}
+    parts = read.experiments if joint else [read]
     _stop_on(beyond(limits, parts, sum(sizes.values()), joint=joint))
-    require_method(document.fit.method)
+    require_method(read.fit.method)
     if not joint:
-        return _Builder(()).experiment(document)
+        return _Builder(()).experiment(read)
     _stop_on(_fits_within(parts))
     experiments = [_Builder(("experiments", i)).experiment(part) for i, part in enumerate(parts)]
-    return solver.Joint(tuple(experiments), _fit(document.fit))
+    return solver.Joint(tuple(experiments), _fit(read.fit))
 
 
 def _stop_on(problems: Iterator[Problem]) -> None:

@@ -11,9 +11,10 @@ from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
 
 from app.body import BodyTooLarge, BodyTooSlow, WrongType
-from app.jobs.job import StoreUnavailable
+from app.jobs.foreman import QueueFull
+from app.jobs.job import KeyReused, StoreUnavailable
 from app.keys import CHALLENGE, Unauthorised
-from app.problems import BROKEN_DOWN, ProblemDetails, problem_details
+from app.problems import ProblemDetails, details_of, problem_details
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
 from solver import InvalidExperiment, Problem, TrialError
@@ -43,10 +44,10 @@ def _handler(answer: Callable[[Request, Exception], Answer]) -> Callable[..., Re
     return handle
 
 
-def _invalid(_: Request, error: Exception) -> Answer:
-    assert isinstance(error, InvalidExperiment)
-    detail = f"{len(error.problems)} problem(s) in the document; see errors"
-    return problem_details(422, "The document cannot be meant", detail, error.problems), {}
+def _documents(_: Request, error: Exception) -> Answer:
+    details = details_of(error)
+    assert details is not None
+    return details, {}
 
 
 def _bad_query(_: Request, error: Exception) -> Answer:
@@ -55,14 +56,9 @@ def _bad_query(_: Request, error: Exception) -> Answer:
     return problem_details(422, "The query cannot be meant", "see errors", problems), {}
 
 
-def _no_answer(_: Request, error: Exception) -> Answer:
-    assert isinstance(error, TrialError)
-    return problem_details(422, "The model has no answer", str(error), (error.problem,)), {}
-
-
 def _broken_down(request: Request, error: Exception) -> Answer:
     log.error("numbers broke down in %s", request.url.path, exc_info=error)
-    return problem_details(422, "The model has no answer", BROKEN_DOWN), {}
+    return _documents(request, error)
 
 
 def _simple(
@@ -77,7 +73,8 @@ def _simple(
 def _http(_: Request, error: Exception) -> Answer:
     assert isinstance(error, HTTPException)
     details = problem_details(error.status_code, str(error.detail), str(error.detail))
-    return details, dict(error.headers or {})
+    kind = getattr(error, "type", details.type)
+    return details.model_copy(update={"type": kind}), dict(error.headers or {})
 
 
 def _unexpected(request: Request, error: Exception) -> Answer:
@@ -87,18 +84,20 @@ def _unexpected(request: Request, error: Exception) -> Answer:
 
 
 ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
-    InvalidExperiment: _invalid,
+    InvalidExperiment: _documents,
     RequestValidationError: _bad_query,
-    TrialError: _no_answer,
+    TrialError: _documents,
     ArithmeticError: _broken_down,
     LinAlgError: _broken_down,
-    NotJson: _simple(400, "Not JSON"),
+    NotJson: _documents,
     Unauthorised: _simple(401, "A key is needed", {"WWW-Authenticate": CHALLENGE}),
     WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
     Overloaded: _simple(503, "Too many requests are waiting", {"Retry-After": "2"}),
     TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
+    QueueFull: _simple(503, "Too many jobs are waiting", {"Retry-After": "30"}),
+    KeyReused: _simple(422, "The Idempotency-Key is taken"),
     StoreUnavailable: _simple(503, "The job store cannot do it now", {"Retry-After": "5"}),
     HTTPException: _http,
     Exception: _unexpected,

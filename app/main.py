@@ -1,4 +1,4 @@
-"""The service: `create_app` puts settings, workers, routes and failures together."""
+"""The service: `create_app` puts settings, workers, jobs, routes and failures together."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from fastapi import FastAPI
 import app
 import solver
 from app import failures
+from app.jobs.archive import Archive
+from app.jobs.engine import Engine
+from app.jobs.foreman import Foreman
+from app.jobs.runner import Bounds
+from app.jobs.store import Store
+from app.keys import Keys, are_needed
 from app.routes import ROUTERS
-from app.routes.solve import with_own_schemas
+from app.routes.openapi import with_own_schemas
 from app.settings import Settings
 from app.work import Workers
 
@@ -22,19 +28,29 @@ exact gradients, honest uncertainties, and a proof of both. Every example below 
 """
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The ASGI application."""
+def create_app(
+    settings: Settings | None = None, host: str = "127.0.0.1", store: Store | None = None
+) -> FastAPI:
+    """The ASGI application, to listen on `host`: elsewhere than on loopback it asks for keys.
+
+    store: the job store, owned; else it opens its own as it starts, which may raise StoreRefused.
+    """
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(service: FastAPI) -> AsyncIterator[None]:
-        service.state.settings = settings
-        service.state.workers = Workers(
-            settings.workers, settings.max_waiting, settings.request_seconds
-        )
-        service.state.warm = asyncio.get_running_loop().run_in_executor(None, solver.warm_up)
+        state = service.state
+        state.settings = settings
+        state.workers = Workers(settings.workers, settings.max_waiting, settings.request_seconds)
+        state.warm = asyncio.get_running_loop().run_in_executor(None, solver.warm_up)
+        owned = store or open_store(settings)
+        state.archive = Archive(owned)
+        state.keys = Keys(owned) if are_needed(settings.keys, host) else None
+        state.foreman = foreman_of(settings, state.archive)
+        await state.foreman.start()
         yield
-        service.state.workers.close()
+        await state.foreman.close()
+        state.workers.close()
 
     service = FastAPI(
         title="kappafit",
@@ -56,3 +72,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     service.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return service
+
+
+def open_store(settings: Settings) -> Store:
+    """The job store, owned by this service. Raises StoreRefused or StoreUnavailable."""
+    store = Store.open(settings.store_url, keep_seconds=settings.keep_seconds)
+    try:
+        store.own()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def foreman_of(settings: Settings, archive: Archive) -> Foreman:
+    """The foreman of a service, with its engine."""
+    bounds = Bounds(settings.job_limits, settings.max_field_values)
+    engine = Engine(settings.cluster, bounds, lambda job, event: foreman.heard(job, event))
+    foreman = Foreman(archive, engine, max_queued=settings.max_queued)
+    return foreman

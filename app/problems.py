@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from typing import Any, get_args
 
+from numpy.linalg import LinAlgError
 from pydantic import BaseModel, Field, ValidationError
 
-from app.strict_json import printable
-from solver import Problem
+from app.strict_json import NotJson, printable
+from solver import InvalidExperiment, Problem, TrialError
 
 MAX_ERRORS = 20
 
@@ -54,6 +55,21 @@ def problem_details(
     return ProblemDetails(
         title=title, status=status, detail=_ascii(detail), instance=instance or None, errors=errors
     )
+
+
+def details_of(error: Exception) -> ProblemDetails | None:
+    """What is wrong with a document, by what was raised; None where that is not to be blamed."""
+    match error:
+        case NotJson():
+            return problem_details(400, "Not JSON", str(error))
+        case InvalidExperiment(problems=problems):
+            detail = f"{len(problems)} problem(s) in the document; see errors"
+            return problem_details(422, "The document cannot be meant", detail, problems)
+        case TrialError(problem=problem):
+            return problem_details(422, "The model has no answer", str(error), (problem,))
+        case ArithmeticError() | LinAlgError():
+            return problem_details(422, "The model has no answer", BROKEN_DOWN)
+    return None
 
 
 def shown(problems: tuple[Problem, ...]) -> list[ProblemItem]:

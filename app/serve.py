@@ -7,14 +7,18 @@ import sys
 
 import uvicorn
 
-from app.main import create_app
+from app.main import create_app, open_store
+from app.settings import Settings
 
 
 def serve(host: str, port: int) -> None:
-    """Listen until stopped; running requests get ten seconds to end. Raises OSError."""
-    listener = listen(host, port)
+    """Listen until stopped; running requests get ten seconds to end.
+
+    Raises OSError where it cannot listen, StoreRefused or StoreUnavailable without a job store.
+    """
+    listener, settings = listen(host, port), Settings()
     config = uvicorn.Config(
-        create_app(),
+        create_app(settings, host, open_store(settings)),
         log_level="warning",
         timeout_keep_alive=60,
         timeout_graceful_shutdown=10,

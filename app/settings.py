@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,18 +9,9 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import folders
+from app.jobs.cluster import ClusterSettings
 from app.limits import Limits
-
-
-def available_cpus() -> int:
-    """Cores this process may use: its affinity, and the quota of its container."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max": no quota
-        return cores
+from solver.crew import cores
 
 
 class Settings(BaseSettings):
@@ -40,7 +29,7 @@ class Settings(BaseSettings):
         default=1_000_000, gt=0, description="temperatures in a field answer"
     )
     workers: int = Field(
-        default_factory=lambda: available_cpus(),
+        default_factory=lambda: cores(),
         gt=0,
         description="documents solved at the same time",
     )
@@ -53,6 +42,23 @@ class Settings(BaseSettings):
     request_seconds: float = Field(
         default=60.0, gt=0, description="a request's solving time; then 503"
     )
+    max_job_cell_steps: int = Field(
+        default=2_000_000_000, gt=0, description="cells x steps of one document of a job"
+    )
+    max_job_bytes: int = Field(
+        default=2**30, gt=0, description="estimated memory of one document of a job"
+    )
+    max_items: int = Field(default=10_000, gt=0, description="items of one ensemble")
+    max_queued: int = Field(default=10_000, gt=0, description="jobs waiting; more get 503")
+    scheduler: str | None = Field(
+        default=None, description="address of a Dask scheduler; else workers of this machine"
+    )
+    job_workers: int | None = Field(
+        default=None, gt=0, description="worker processes of this machine; by cores and memory"
+    )
+    tls_ca: Path | None = Field(default=None, description="of an encrypted cluster: authority")
+    tls_cert: Path | None = Field(default=None, description="certificate")
+    tls_key: Path | None = Field(default=None, description="private key")
     data: Path = Field(
         default_factory=lambda: folders.default_data(), description="folder of all that is written"
     )
@@ -68,6 +74,19 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """What one document may ask for."""
         return Limits(self.max_cell_steps, self.max_bytes, self.max_unknowns)
+
+    @property
+    def job_limits(self) -> Limits:
+        """What one document of a job may ask for."""
+        most = max(self.max_cell_steps, self.max_job_cell_steps)
+        return Limits(most, max(self.max_bytes, self.max_job_bytes), self.max_unknowns)
+
+    @property
+    def cluster(self) -> ClusterSettings:
+        """Where jobs are worked on."""
+        files = (self.tls_ca, self.tls_cert, self.tls_key)
+        tls = None if None in files else files
+        return ClusterSettings(self.scheduler, self.job_workers, tls, self.data / "workers")  # type: ignore[arg-type]
 
     @property
     def store_url(self) -> str:

@@ -6,12 +6,14 @@ the worker nor on what that did before; then it does not depend on the number of
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import chain
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from solver.march import Pulse
@@ -89,5 +91,16 @@ def _taken(left: deque[Task]) -> Iterator[Task]:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: its affinity, and the quota of its container.
+
+    ``KAPPAFIT_THREADS`` lowers it, for processes that share a machine.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        pass
+    wanted = os.environ.get("KAPPAFIT_THREADS", "")
+    return max(1, min(count, int(wanted)) if wanted.isdigit() else count)

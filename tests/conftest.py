@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -33,9 +34,11 @@ def free_port():
 
 
 class Server:
-    """One service process on loopback."""
+    """One service process on loopback, with a folder of its own unless it is given one."""
 
     def __init__(self, **settings):
+        self.folder = tempfile.TemporaryDirectory(prefix="kappafit-test-")
+        settings = {"data": self.folder.name} | settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = os.environ | {f"KAPPAFIT_{k.upper()}": str(v) for k, v in settings.items()}
@@ -70,6 +73,7 @@ class Server:
         self.process.terminate()
         self.process.wait(timeout=30)
         self.process.stdout.close()
+        self.folder.cleanup()
 
 
 @pytest.fixture(scope="session")

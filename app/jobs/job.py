@@ -60,13 +60,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a job that one worker does: the items `first` to `last` of an ensemble, or all."""
+    """A part of a job that one worker does: of an ensemble its share of the items, else all.
+
+    number: from 0, of so many `pieces`; body: the job's.
+    """
 
     job: str
     number: int
+    pieces: int
     body: bytes
-    first: int = 0
-    last: int | None = None
+
+    def share(self, items: int) -> range:
+        """Which of so many items are this piece's."""
+        return range(self.number * items // self.pieces, (self.number + 1) * items // self.pieces)
 
 
 class StoreUnavailable(Exception):

@@ -116,16 +116,19 @@ class Store:
         with self._read() as connection:
             return connection.scalar(wanted) or 0
 
-    def start_next(self, busy: Mapping[str, int]) -> Job | None:
+    def start_next(self, busy: Mapping[str, int], *, below: int | None = None) -> Job | None:
         """The next job, now running: the oldest of the holder that has least.
 
         busy: how much each holder has running. Of equals the one who waits longest comes first.
+        below: None where no holder that waits has less than this running.
         """
         with self._write() as connection:
             waiting = connection.execute(WAITING).all()
             if not waiting:
                 return None
-            _, sequence = min((busy.get(holder, 0), oldest) for holder, oldest in waiting)
+            has, sequence = min((busy.get(holder, 0), oldest) for holder, oldest in waiting)
+            if below is not None and has >= below:
+                return None
             this = jobs.c.sequence == sequence
             row = connection.execute(select(*COLUMNS).where(this)).mappings().one()
             now = time.time()

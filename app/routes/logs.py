@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.answers import StarterAnswer
 from app.body import read_body
-from app.routes.solve import PROBLEMS
+from app.keys import Holder
+from app.routes.openapi import PROBLEMS
 from app.service import read_units, start_from
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
@@ -38,6 +39,7 @@ Mark = Annotated[str | None, Query(description="a number or a stamp, as in the l
 )
 async def document(
     request: Request,
+    _: Holder,
     time: Annotated[str | None, Query(description="the column of the time")] = None,
     units: Annotated[
         str | None, Query(description="URL-encoded JSON {COLUMN: UNIT}; wins over the header")
@@ -52,7 +54,7 @@ async def document(
     settings = request.app.state.settings
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds, "text/csv")
 
-    def run(_: Any) -> str:
+    def run(pulse: Any) -> str:
         answer = start_from(data, time=time, units=read_units(units), start=start, end=end)
         return answer.model_dump_json()
 

@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from contextlib import suppress
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from app.answers import Answer, CheckAnswer, GradientAnswer, SimulationAnswer
 from app.body import read_body
-from app.examples import example, example_bytes
-from app.problems import ProblemDetails
-from app.schema import Document, JointDocument
-from app.service import Task, read_at
+from app.document import read_document
+from app.examples import example_bytes
+from app.jobs.job import ENDED
+from app.jobs.status import JobStatus
+from app.keys import Holder
+from app.prefer import preference
+from app.routes.jobs import IdempotencyKey, accepted, new_job, result_of
+from app.routes.openapi import DOCUMENT, PROBLEMS
+from app.service import Pulse, Task, read_at
+from app.settings import Settings
+from solver import InvalidExperiment
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
-REFERENCE = "#/components/schemas/{model}"
-
-FAILURES = {
-    400: "not JSON",
-    408: "the body did not arrive in time",
-    413: "the body is too large",
-    415: "not sent as JSON",
-    422: "the document cannot be meant, or asks for too much",
-    503: "too busy, or the solving time is used up",
-}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": f"problem+json: {words}",
-        "content": {
-            "application/problem+json": {
-                "schema": {"$ref": REFERENCE.format(model="ProblemDetails")}
-            }
-        },
-    }
-    for status, words in FAILURES.items()
-}
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "anyOf": [
-                        {"$ref": REFERENCE.format(model=model)}
-                        for model in ("Document", "JointDocument")
-                    ]
-                },
-                "examples": {
-                    "lecture": {
-                        "summary": "a bar with diffusivity a + b x, two sensors, 0.1 mK noise",
-                        "value": example("lecture"),
-                    }
-                },
-            }
-        },
-    }
-}
 At = Annotated[
     str | None,
     Query(
@@ -85,7 +51,7 @@ async def _solve(request: Request, work: Callable[[Task], Reply]) -> Response:
     settings = request.app.state.settings
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds)
 
-    def run(pulse: Callable[[], None]) -> str:
+    def run(pulse: Pulse) -> str:
         return work(Task(data, settings.limits, pulse)).model_dump_json()
 
     text = await request.app.state.workers.run(request, run)
@@ -97,12 +63,54 @@ async def _solve(request: Request, work: Callable[[Task], Reply]) -> Response:
     operation_id="calibrate",
     summary="Find the unknowns",
     response_model=Answer,
-    responses=PROBLEMS,
-    openapi_extra=BODY,
+    responses=PROBLEMS | {202: {"description": "became a job", "model": JobStatus}},
+    openapi_extra=DOCUMENT,
 )
-async def calibrate(request: Request) -> Response:
-    """Estimates with intervals, identifiability, diagnostics, and a proof of the gradient."""
-    return await _solve(request, lambda task: task.calibrate())
+async def calibrate(
+    request: Request,
+    holder: Holder,
+    prefer: Annotated[str | None, Header(description="respond-async, or wait=SECONDS")] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Estimates with intervals, identifiability, diagnostics, and a proof of the gradient.
+
+    What takes long becomes a job (202), and so does what prefers to.
+    """
+    wish, settings = preference(prefer), request.app.state.settings
+    data = await read_body(request, settings.max_body_bytes, settings.body_seconds)
+
+    def work(pulse: Pulse) -> str | None:
+        """The answer, or None for a document of a job."""
+        with suppress(TooLong):
+            if not wish.asynchronous:
+                return small_task(data, settings, pulse).calibrate().model_dump_json()
+        read_document(data, settings.job_limits)
+        return None
+
+    text = await request.app.state.workers.run(request, work)
+    if text is not None:
+        return Response(text, media_type="application/json", headers=wish.applied)
+    body = b'{"task":"calibrate","document":%b}' % data
+    job = await new_job(request, holder, "calibrate", body, idempotency_key)
+    if wish.wait is not None:
+        job = await request.app.state.foreman.wait(job, wish.wait)
+    if job.status in ENDED:
+        return await result_of(request, job)
+    return accepted(job, wish)
+
+
+class TooLong(Exception):
+    """The document is one for a job."""
+
+
+def small_task(data: bytes, settings: Settings, pulse: Pulse) -> Task:
+    """A document small enough to be worked on while its sender waits. Raises TooLong."""
+    try:
+        return Task(data, settings.limits, pulse)
+    except InvalidExperiment as error:
+        if all(p.code == "problem_too_large" for p in error.problems):
+            raise TooLong from None
+        raise
 
 
 @router.post(
@@ -111,9 +119,11 @@ async def calibrate(request: Request) -> Response:
     summary="Misfit and gradient at a point",
     response_model=GradientAnswer,
     responses=PROBLEMS,
-    openapi_extra=BODY,
+    openapi_extra=DOCUMENT,
 )
-async def gradient(request: Request, at: At = None, hessian: Hessian = False) -> Response:
+async def gradient(
+    request: Request, _: Holder, at: At = None, hessian: Hessian = False
+) -> Response:
     """J and its exact gradient at the start values, or at `at`; with `hessian` its Hessian too."""
     return await _solve(request, lambda task: task.gradient(read_at(at), hessian=hessian))
 
@@ -124,9 +134,9 @@ async def gradient(request: Request, at: At = None, hessian: Hessian = False) ->
     summary="Computed temperatures",
     response_model=SimulationAnswer,
     responses=PROBLEMS,
-    openapi_extra=BODY,
+    openapi_extra=DOCUMENT,
 )
-async def simulate(request: Request, at: At = None, field: bool = False) -> Response:
+async def simulate(request: Request, _: Holder, at: At = None, field: bool = False) -> Response:
     """Readings of every sensor at its times, or with `field` the whole bar at every step."""
     most = request.app.state.settings.max_field_values
     if field:
@@ -140,17 +150,8 @@ async def simulate(request: Request, at: At = None, field: bool = False) -> Resp
     summary="Prove the gradient",
     response_model=CheckAnswer,
     responses=PROBLEMS,
-    openapi_extra=BODY,
+    openapi_extra=DOCUMENT,
 )
-async def check(request: Request, at: At = None) -> Response:
+async def check(request: Request, _: Holder, at: At = None) -> Response:
     """Taylor rate, dot-product gap, gradient error, and finite differences over step sizes."""
     return await _solve(request, lambda task: task.check(read_at(at)))
-
-
-def with_own_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Add to the OpenAPI components what the routes read and write by themselves."""
-    schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Document, JointDocument, ProblemDetails):
-        schema = model.model_json_schema(ref_template=REFERENCE)
-        schemas.update(schema.pop("$defs", {}) | {model.__name__: schema})
-    return openapi

@@ -1,0 +1,293 @@
+"""Leads jobs from accepted to ended: takes them from the store, hands their pieces to the engine.
+
+The store is the queue. A piece goes out only where a worker is free for it, so that a worker that
+is lost takes nothing along but its own piece. What ended is written until the store takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from app.jobs.archive import Archive
+from app.jobs.engine import Engine
+from app.jobs.events import Log
+from app.jobs.job import (
+    DISMISSED,
+    ENDED,
+    FAILED,
+    SUCCESSFUL,
+    EngineLost,
+    Job,
+    NewJob,
+    Piece,
+    StoreUnavailable,
+    WorkerLost,
+)
+from app.jobs.runner import Outcome
+from app.jobs.store import Store
+from app.problems import problem_details
+
+log = logging.getLogger("kappafit.jobs")
+
+LOOK_AGAIN = 0.5  # seconds, where a job waits for a worker that may come
+TRY_AGAIN = 2.0  # seconds, where store or engine does not answer
+EXPIRE_EVERY = 600.0
+
+LOST = (
+    "the worker that did it was lost three times (out of memory, or killed); "
+    "take fewer cells, steps or readings"
+)
+
+
+class QueueFull(Exception):
+    """No more jobs can wait."""
+
+
+class Work:
+    """A running job: which of its pieces are left, and in flight."""
+
+    def __init__(self, job: Job, body: bytes, done: set[int], log: Log) -> None:
+        self.job, self.body, self.log = job, body, log
+        self.left = [number for number in reversed(range(job.pieces)) if number not in done]
+        self.flying: set[int] = set()
+
+    def take(self) -> Piece:
+        """The next piece, from now on in flight."""
+        number = self.left.pop()
+        self.flying.add(number)
+        return Piece(self.job.id, number, self.job.pieces, self.body)
+
+    def give_back(self, number: int) -> None:
+        """It was not done and must be handed out again."""
+        self.left.append(number)
+
+    @property
+    def progress(self) -> int:
+        """Of its pieces, in percent; full only once it has ended."""
+        undone = len(self.left) + len(self.flying)
+        return min(99, 100 * (self.job.pieces - undone) // self.job.pieces)
+
+
+class Foreman:
+    """Of one service. `ended` hears of every job that ends: its status, seconds waited and run."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        engine: Engine,
+        *,
+        max_queued: int,
+        ended: Callable[[str, float, float], None] = lambda status, waited, ran: None,
+    ) -> None:
+        self._archive, self._engine, self._ended = archive, engine, ended
+        self._max_queued, self._queued = max_queued, 0
+        self._works: dict[str, Work] = {}
+        self._logs: dict[str, Log] = {}  # of jobs that have not ended
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take up what an earlier service left. Raises StoreUnavailable."""
+        await self._archive(Store.release)
+        self._queued = await self._archive(Store.queued)
+        self._wake.set()
+        self._begin(self._lead())
+        self._begin(self._expire())
+
+    async def close(self) -> None:
+        """Stop leading; what runs is taken up by the next service."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watched in self._logs.values():
+            watched.add("status", {"status": "interrupted"}, last=True)
+        await self._engine.close()
+        await self._archive.close()
+
+    async def submit(self, new: NewJob) -> Job:
+        """The job, accepted and on disk. Raises QueueFull, KeyReused or StoreUnavailable."""
+        if self._queued >= self._max_queued:
+            raise QueueFull(f"{self._queued} jobs are waiting, the limit is {self._max_queued}")
+        job = await self._archive.accept(new)
+        if job.status not in ENDED and job.id not in self._logs:
+            self._logs[job.id] = Log()
+            self._queued += 1
+            self._wake.set()
+        return job
+
+    async def find(self, id: str, holder: str) -> Job | None:
+        """The holder's job as it is now."""
+        job = await self._archive(Store.job, id, holder)
+        return job
+
+    async def dismiss(self, id: str, holder: str) -> Job | None:
+        """The job, ended: as dismissed, unless it had ended before. None where there is none."""
+        job = await self.find(id, holder)
+        if job is None or job.status in ENDED:
+            return job
+        if await self._archive(Store.finish, id, DISMISSED, events=self._text(id)):
+            if id not in self._works:
+                self._queued -= 1
+            self._close_book(job, DISMISSED)
+            await self._engine.cancel(id)
+        return await self.find(id, holder)
+
+    async def wait(self, job: Job, seconds: float) -> Job:
+        """The job once it has ended, or as it is after so many seconds."""
+        watched = self._logs.get(job.id)
+        if watched is not None:
+            try:
+                await asyncio.wait_for(watched.end(), seconds)
+            except TimeoutError:
+                pass
+        return await self.find(job.id, job.holder) or job
+
+    def log_of(self, id: str) -> Log | None:
+        """The growing log of a job that has not ended."""
+        return self._logs.get(id)
+
+    def heard(self, id: str, event: dict[str, Any]) -> None:
+        """A worker's event of a job."""
+        watched = self._logs.get(id)
+        if watched is not None:
+            watched.add("items" if "done" in event else "iteration", event)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lead(self) -> None:
+        while True:
+            try:
+                await self._hand_out()
+            except (StoreUnavailable, EngineLost) as error:
+                log.warning("jobs wait: %s", error)
+                await asyncio.sleep(TRY_AGAIN)
+                continue
+            except Exception:
+                log.exception("handing out jobs failed")
+                await asyncio.sleep(TRY_AGAIN)
+                continue
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Until something changes; where a job waits, a worker may also have come."""
+        waits = self._queued > 0 or any(work.left for work in self._works.values())
+        try:
+            await asyncio.wait_for(self._wake.wait(), LOOK_AGAIN if waits else None)
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _hand_out(self) -> None:
+        """Pieces to all free workers; the engine starts with the first job."""
+        while self._queued > 0 or any(work.left for work in self._works.values()):
+            await self._engine.open()
+            if self._engine.idle() <= 0:
+                return
+            work = await self._next()
+            if work is None:
+                return
+            self._begin(self._do(work, work.take()))
+
+    async def _next(self) -> Work | None:
+        """The work whose holder has least in flight, of equals the oldest; begun where it waits."""
+        busy: Counter[str] = Counter()
+        for work in self._works.values():
+            busy[work.job.holder] += len(work.flying)
+        ready = [work for work in self._works.values() if work.left]
+        best = min(ready, key=lambda w: (busy[w.job.holder], w.job.sequence), default=None)
+        if self._queued == 0:
+            return best
+        most = None if best is None else busy[best.job.holder]
+        return await self._start(busy, most) or best
+
+    async def _start(self, busy: Counter[str], below: int | None) -> Work | None:
+        """A job that was waiting, of a holder with fewer than `below` pieces in flight."""
+        job = await self._archive(Store.start_next, busy, below=below)
+        if job is None:
+            if below is None:
+                self._queued = await self._archive(Store.queued)
+            return None
+        self._queued -= 1
+        watched = self._logs.setdefault(job.id, Log())
+        body = await self._archive.surely(Store.body, job.id)
+        done = await self._archive.surely(Store.pieces_done, job.id)
+        work = self._works[job.id] = Work(job, body, done, watched)
+        watched.add("status", {"status": job.status})
+        if not work.left:  # the service ended between its last piece and its end
+            await self._end(work, SUCCESSFUL)
+            return None
+        return work
+
+    async def _do(self, work: Work, piece: Piece) -> None:
+        """One piece, on a worker."""
+        try:
+            outcome = await self._engine.run(piece)
+        except EngineLost:
+            work.give_back(piece.number)
+        except WorkerLost:
+            problem = problem_details(500, "worker_lost", LOST)
+            await self._end(work, FAILED, problem=problem.model_dump(exclude_none=True))
+        else:
+            await self._settle(work, piece, outcome)
+        finally:
+            work.flying.discard(piece.number)
+            self._wake.set()
+
+    async def _settle(self, work: Work, piece: Piece, outcome: Outcome) -> None:
+        if outcome.status == FAILED:
+            await self._end(work, FAILED, problem=outcome.problem)
+        elif outcome.status == DISMISSED:
+            work.give_back(piece.number)  # of no consequence where the job was dismissed
+        elif work.left or len(work.flying) > 1:
+            progress = work.progress
+            await self._archive.surely(
+                Store.keep, work.job.id, piece.number, outcome.body, progress
+            )
+        else:
+            await self._end(work, SUCCESSFUL, piece=piece.number, body=outcome.body)
+
+    async def _end(self, work: Work, status: str, **how: Any) -> None:
+        """Write how it ended, once, and let go of it."""
+        if work.job.id not in self._works:  # it has ended, by another piece or by its holder
+            return
+        message = (how.get("problem") or {}).get("detail", "")
+        ended = await self._archive.surely(
+            Store.finish,
+            work.job.id,
+            status,
+            message=message,
+            events=self._text(work.job.id),
+            **how,
+        )
+        if ended:
+            self._close_book(work.job, status)
+        if work.flying and status != SUCCESSFUL:
+            await self._engine.cancel(work.job.id)
+
+    def _close_book(self, job: Job, status: str) -> None:
+        self._works.pop(job.id, None)
+        watched = self._logs.pop(job.id, None)
+        if watched is not None:
+            watched.add("status", {"status": status}, last=True)
+        now, started = time.time(), job.started or time.time()
+        self._ended(status, started - job.created, now - started)
+
+    def _text(self, id: str) -> bytes:
+        watched = self._logs.get(id)
+        return watched.text() if watched else b"[]"
+
+    async def _expire(self) -> None:
+        while True:
+            try:
+                await self._archive(Store.expire, time.time())
+            except StoreUnavailable as error:
+                log.warning("nothing expires now: %s", error)
+            await asyncio.sleep(EXPIRE_EVERY)
