@@ -8,9 +8,11 @@ from typing import Protocol
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from app.jobs.job import StoreRefused
+from app.jobs.job import StoreRefused, StoreUnavailable
 from app.jobs.postgresql import PostgreSQL
 from app.jobs.sqlite import SQLiteFile
+from app.jobs.transaction import LASTING, transaction
+from app.jobs.upgrade import VERSION_TABLE
 
 
 class Database(Protocol):
@@ -36,10 +38,6 @@ class Database(Protocol):
         """Let another own this."""
         ...
 
-    def probe(self) -> None:
-        """Raise StoreRefused or StoreUnavailable where nothing can be written."""
-        ...
-
     def close(self) -> None:
         """Close all connections."""
         ...
@@ -61,17 +59,21 @@ def open_database(address: str) -> Database:
     database = KINDS[url.drivername.partition("+")[0]](url)
     try:
         _make_ready(database)
-    except StoreRefused as refused:
+    except BaseException as error:
         database.close()
-        raise StoreRefused(f"job store {database.name}: {refused}") from None
-    except DBAPIError as error:
-        database.close()
-        reason = str(error.orig).partition("\n")[0]
-        raise StoreRefused(f"job store {database.name}: {reason}") from None
-    except BaseException:
-        database.close()
+        if reason := _refusal(error):
+            raise StoreRefused(f"job store {database.name}: {reason}") from None
         raise
     return database
+
+
+def _refusal(error: BaseException) -> str | None:
+    """Why a database cannot be used at all, in one line; None for what is not of that kind."""
+    if isinstance(error, StoreUnavailable):
+        return str(error) if str(error) in LASTING else None
+    if isinstance(error, DBAPIError):
+        return str(error.orig).partition("\n")[0]
+    return str(error) if isinstance(error, StoreRefused) else None
 
 
 def _make_ready(database: Database) -> None:
@@ -80,7 +82,8 @@ def _make_ready(database: Database) -> None:
         if database.is_behind():  # still: no other was quicker
             database.upgrade()
         database.disown()
-    database.probe()
+    with transaction(database.writer) as connection:  # changes nothing, but must be allowed to
+        connection.exec_driver_sql(f"DELETE FROM {VERSION_TABLE} WHERE 1 = 0")
 
 
 def _parsed(address: str) -> URL:

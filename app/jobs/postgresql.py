@@ -75,7 +75,8 @@ class PostgreSQL:
         self._owned = True
         self.writer.dispose()
         try:
-            self.probe()
+            with transaction(self.writer):
+                pass
         except OwnedByAnother as error:
             self.disown()
             raise StoreRefused(str(error)) from None
@@ -84,11 +85,6 @@ class PostgreSQL:
         """Let another service own it."""
         self._owned = False
         self.writer.dispose()
-
-    def probe(self) -> None:
-        """Connect for writing. Raises StoreUnavailable."""
-        with transaction(self.writer):
-            pass
 
     def close(self) -> None:
         """Close the connections."""

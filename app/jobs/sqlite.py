@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 
-from app.jobs.job import StoreRefused, StoreUnavailable
-from app.jobs.transaction import BUSY, transaction
+from app.jobs.job import StoreRefused
+from app.jobs.transaction import transaction
 from app.jobs.upgrade import bring_up_to_date, is_behind
 
 PATIENCE = 5.0  # seconds to wait for another process's write
@@ -75,16 +75,6 @@ class SQLiteFile:
         if self._lock:
             self._lock.close()
             self._lock = None
-
-    def probe(self) -> None:
-        """Begin to write. Raises StoreRefused where that cannot be."""
-        try:
-            with transaction(self.writer):
-                pass
-        except StoreUnavailable as error:
-            if str(error) == BUSY:
-                raise
-            raise StoreRefused(str(error)) from None
 
     def close(self) -> None:
         """Close what is open."""

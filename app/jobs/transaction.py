@@ -15,15 +15,17 @@ from app.jobs.job import StoreUnavailable
 FULL = "the disk of the job store is full"
 READ_ONLY = "the job store cannot be written"
 BUSY = "the job store is busy"
+CLOSED = "the job store cannot be opened"
 DAMAGED = "the job store is damaged"
 SILENT = "the job store does not answer"
+LASTING = {READ_ONLY, CLOSED, DAMAGED}  # waiting does not help
 
 # By SQLite's primary result code. What is not here is a mistake of this program.
 SQLITE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_PERM: READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: "the job store cannot be opened",
+    sqlite3.SQLITE_CANTOPEN: CLOSED,
     sqlite3.SQLITE_IOERR: "the disk of the job store fails",
     sqlite3.SQLITE_BUSY: BUSY,
     sqlite3.SQLITE_LOCKED: BUSY,
