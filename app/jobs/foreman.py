@@ -267,16 +267,19 @@ class Foreman:
             events=self._text(work.job.id),
             **how,
         )
-        if ended:
-            self._close_book(work.job, status)
+        if not ended:  # dismissed meanwhile, or written by a commit whose answer was lost
+            now = await self._archive.surely(Store.job, work.job.id, work.job.holder)
+            status = now.status if now else DISMISSED
+        self._close_book(work.job, status)
         if work.flying and status != SUCCESSFUL:
             await self._engine.cancel(work.job.id)
 
     def _close_book(self, job: Job, status: str) -> None:
         self._works.pop(job.id, None)
         watched = self._logs.pop(job.id, None)
-        if watched is not None:
-            watched.add("status", {"status": status}, last=True)
+        if watched is None:  # that was done
+            return
+        watched.add("status", {"status": status}, last=True)
         now, started = time.time(), job.started or time.time()
         self._ended(status, started - job.created, now - started)
 
