@@ -14,13 +14,15 @@ from solver.march import DIRECTIONS
 from solver.resolution import MOST_CELLS, MOST_STEPS
 
 NEWTON = 15  # linear marches that one with laws of the temperature takes the time of
+NETWORK = 100  # fits that one with an unknown network takes the time of
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on cells x steps x stages (the time of one march), memory, and unknowns.
 
-    A march by Newton counts `NEWTON` times.
+    A march by Newton counts `NEWTON` times, one of a fit of networks `NETWORK` times, and each of
+    several starts once.
     """
 
     cell_steps: int = 2_000_000_000

@@ -51,6 +51,7 @@ def test_the_contract_covers_every_call(server):
     paths = server.client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         *("/healthz", "/readyz", "/version", "/v1/example", "/v1/calibrate", "/v1/document"),
+        *("/v1/jobs", "/v1/jobs/{id}", "/v1/jobs/{id}/result", "/v1/jobs/{id}/events"),
         *SAME_BODY,
     }
     bodies = [paths[path]["post"]["requestBody"] for path in ("/v1/calibrate", *SAME_BODY)]

@@ -18,7 +18,9 @@ from app.routes.openapi import ASKED, problems
 
 router = APIRouter(tags=["jobs"])
 
-STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+FIELD = {"type": "string"}
+EVENT = {"type": "object", "properties": {"id": FIELD, "event": FIELD, "data": FIELD}}
+STREAM = {"content": {"text/event-stream": {"schema": EVENT}}}
 KEEP_ALIVE = 15.0  # seconds after which a comment is sent to who watches a job
 
 
@@ -26,8 +28,8 @@ KEEP_ALIVE = 15.0  # seconds after which a comment is sent to who watches a job
     "/v1/jobs/{id}/events",
     operation_id="watchJob",
     summary="What happens in a job",
-    responses=problems(*ASKED)
-    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    response_class=StreamingResponse,
+    responses=problems(*ASKED) | {200: STREAM},
 )
 async def watch(
     request: Request,

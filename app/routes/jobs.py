@@ -30,6 +30,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 SOON = {"Retry-After": "1"}
 NOT_READY = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"
 
+RESULT = {"description": "as of the task's call", "content": {"application/json": {}}}
+
 Id = Annotated[str, Field(description="32 hexadecimal digits", max_length=64)]
 IdempotencyKey = Annotated[
     str | None,
@@ -151,7 +153,8 @@ async def get_job(request: Request, holder: Holder, id: Id) -> Response:
     "/{id}/result",
     operation_id="getJobResult",
     summary="The answer of a job",
-    responses=problems(*ASKED) | {200: {"description": "as of the call of the task's name"}},
+    response_class=StreamingResponse,
+    responses=problems(*ASKED) | {200: RESULT},
 )
 async def get_result(request: Request, holder: Holder, id: Id) -> Response:
     """What the call of the task's name answers; of an ensemble {items: [{index, answer}]}.
