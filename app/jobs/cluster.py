@@ -1,39 +1,53 @@
-"""A Dask cluster: one that is started here, or one found by its scheduler's address."""
+"""A Dask cluster: one that is started here, or one found by its scheduler's address.
+
+Nothing of Dask is loaded before the first is asked for: that takes a second and 60 MB.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.jobs.job import EngineLost
 from solver.crew import cores
 
+HERE = "127.0.0.1"
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
+SMALL = 2**30  # bytes of memory below which worker processes are too much
 PER_WORKER = 400 * 2**20  # bytes of a worker process with its solver, and room for a document
 SERVICE = 300 * 2**20  # bytes of the service itself
 
-# For worker processes, set before they start: each has one core to itself.
-ONE_THREAD = {
-    f"distributed.nanny.pre-spawn-environ.{name}": "1"
-    for name in (
-        "KAPPAFIT_THREADS",
-        "NUMBA_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-    )
-}
-CONFIG = ONE_THREAD | {
+LIBRARIES = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+LOGGING = {"distributed": "warning"}
+CONFIG = {
+    # What is looked at while a worker process starts. Dask sets it for this process too, which has
+    # long since looked.
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(LIBRARIES, "1")
+    | {f"DASK_LOGGING__{name.upper()}": level for name, level in LOGGING.items()},
     "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS} s",
-    "distributed.worker.daemon": True,
+    # A worker that comes back slowly, on a busy machine, is not given up.
+    "distributed.deploy.lost-worker-timeout": "2 minutes",
+    # Workers hold no data: there is nothing to spill or balance, and pausing would be for ever.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    # Nobody looks at Dask's own diagnostics, and idle workers shall cost nothing.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.system-monitor.log-length": 10,
     "distributed.admin.low-level-log-length": 100,
+    "distributed.diagnostics.nvml": False,
+    "logging": LOGGING,
 }
-
-CameOrWent = Callable[[str | None, bool], None]
 
 
 @dataclass(frozen=True)
@@ -51,99 +65,104 @@ class ClusterSettings:
     folder: Path | None = None
 
 
+@dataclass(frozen=True)
 class Cluster:
-    """A running cluster and this service's client of it."""
+    """Dask's client, and the LocalCluster with its number of workers where they are our own."""
 
-    def __init__(self, client: Any, own: Any) -> None:
-        self.client = client
-        self._own = own
-        self._left = False
+    client: Any
+    own: Any = None
+    count: int = 0
 
     @classmethod
-    async def start(
-        cls,
-        settings: ClusterSettings,
-        topic: str,
-        heard: Callable[[dict[str, Any]], None],
-        came_or_went: CameOrWent,
-    ) -> Cluster:
-        """Workers of this machine, or the scheduler's. Raises OSError or TimeoutError."""
-        await asyncio.to_thread(__import__, "distributed")
-        import dask
-        from distributed import Client
-
-        dask.config.set(CONFIG)
-        security = _security(settings)
-        own = None if settings.scheduler else await _local(settings, security)
+    async def start(cls, settings: ClusterSettings) -> Cluster:
+        """Workers of this machine, or the scheduler's. Raises EngineLost, which says why."""
+        await asyncio.to_thread(_load)
+        where = settings.scheduler or "workers of this machine"
         try:
-            client = await Client(
-                settings.scheduler or own,
-                asynchronous=True,
-                set_as_default=False,
-                timeout=CONNECT_SECONDS,
-                security=security,
-                name="kappafit",
-            )
-        except BaseException:
-            if own is not None:
-                await own.close()
-            raise
-        cluster = cls(client, own)
-        client.subscribe_topic(topic, lambda event: heard(dict(event[1])))
-        client.subscribe_topic("all", lambda event: _note(event[1], came_or_went))
-        return cluster
+            own, count = (None, 0) if settings.scheduler else await _local(settings)
+            return cls(await _client(settings, own), own, count)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineLost(f"{where}: {type(error).__name__}: {error}") from error
 
-    @property
-    def alive(self) -> bool:
-        """Whether the scheduler answers."""
-        return not self._left and self.client.status == "running"
-
-    async def workers(self) -> set[str]:
-        """The addresses of all workers."""
-        known: dict[str, Any] = await self.client.scheduler.identity()
-        return set(known["workers"])
-
-    async def result(self, future: Any) -> Any:
-        """What the task returned."""
-        return await future.result()
+    def replenish(self) -> None:
+        """Start workers of our own that are missing and that Dask has given up."""
+        if self.own is not None:
+            self.own.scale(self.count)
 
     async def close(self) -> None:
         """Leave the cluster; end it where it was started here."""
-        self._left = True
-        try:
+        with suppress(OSError):  # what is gone needs no farewell; TimeoutError is one
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.client.close()
-                if self._own is not None:
-                    await self._own.close()
-        except (OSError, TimeoutError):
-            pass  # what is gone needs no farewell
+        await _end(self.own)
 
 
-def _note(event: Any, came_or_went: CameOrWent) -> None:
-    if isinstance(event, dict) and event.get("action") in ("add-worker", "remove-worker"):
-        came_or_went(event["worker"], event["action"] == "add-worker")
+def _load() -> None:
+    import dask
+
+    dask.config.set(CONFIG)  # before Dask's schedulers look at it
+    import distributed  # noqa: F401
 
 
-async def _local(settings: ClusterSettings, security: Any) -> Any:
+async def _client(settings: ClusterSettings, own: Any) -> Any:
+    from distributed import Client
+
+    try:
+        return await Client(
+            settings.scheduler or own,
+            asynchronous=True,
+            set_as_default=False,
+            timeout=CONNECT_SECONDS,
+            security=_security(settings),
+            name="kappafit",
+        )
+    except BaseException:
+        await _end(own)
+        raise
+
+
+async def _local(settings: ClusterSettings) -> tuple[Any, int]:
     """Workers of one thread each: processes, or in a small machine one thread of this process."""
     from distributed import LocalCluster
 
     memory = available_memory()
-    processes = memory >= 2**30
     count = settings.workers or workers_for(cores(), memory)
-    return await LocalCluster(
-        n_workers=count if processes else 1,
+    processes = memory >= SMALL
+    if processes:
+        kind: dict[str, Any] = {
+            "memory_limit": (memory - SERVICE) // count,
+            "preload": ["app.jobs.runner"],
+            "env": {"KAPPAFIT_THREADS": "1"},
+        }
+    else:
+        kind, count = {"memory_limit": 0}, 1
+    cluster = LocalCluster(
+        n_workers=count,
         threads_per_worker=1,
         processes=processes,
-        memory_limit=(memory - SERVICE) // count if processes else 0,
-        host="127.0.0.1" if processes else None,
+        host=HERE,
+        protocol="tcp" if settings.tls is None else "tls",
         dashboard_address=None,
-        worker_dashboard_address=None,
-        security=security,
+        scheduler_kwargs={
+            "dashboard_address": f"{HERE}:0"
+        },  # its web server has no use, but a port
+        security=_security(settings),
         silence_logs=False,
         asynchronous=True,
-        **({"local_directory": str(settings.folder)} if settings.folder else {}),
+        local_directory=None if settings.folder is None else str(settings.folder),
+        **kind,
     )
+    try:
+        return await cluster, count
+    except BaseException:
+        await _end(cluster)
+        raise
+
+
+async def _end(own: Any) -> None:
+    if own is not None:
+        with suppress(OSError):
+            await own.close()
 
 
 def workers_for(cores: int, memory: int) -> int:
@@ -152,12 +171,15 @@ def workers_for(cores: int, memory: int) -> int:
 
 
 def _security(settings: ClusterSettings) -> Any:
+    """What the parts of a cluster show each other, and whom they trust."""
     from distributed import Security
 
     if settings.tls is None:
         return Security()
     authority, certificate, key = (str(file) for file in settings.tls)
-    files = {"tls_client_cert": certificate, "tls_client_key": key}
+    parts = ("client", "scheduler", "worker")
+    files = {f"tls_{part}_cert": certificate for part in parts}
+    files |= {f"tls_{part}_key": key for part in parts}
     return Security(tls_ca_file=authority, require_encryption=True, **files)
 
 

@@ -1,28 +1,25 @@
-"""Dask's workers, one piece of a job at a time each.
-
-Where a piece goes is decided here, not left to the scheduler: a worker gets one piece, so when it
-is lost no other piece is blamed, and how often a piece was tried is known on any cluster.
-Dask is loaded with the first job: it takes a second and 60 MB.
-"""
+"""Pieces of jobs on Dask's workers: each done once, or tried three times, or given up on demand."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from app.jobs import runner
 from app.jobs.cluster import Cluster, ClusterSettings
-from app.jobs.job import EngineLost, Piece, WorkerLost
+from app.jobs.job import DISMISSED, EngineLost, Piece, WorkerLost
 from app.jobs.runner import Bounds, Outcome
+from app.jobs.team import Team, WorkerGone
 
 log = logging.getLogger("kappafit.jobs")
 
 ATTEMPTS = 3
-TOPIC = "kappafit"
-CONNECT_SECONDS = 10.0
-DISMISS_SECONDS = 5.0
+LONGEST_PAUSE = 15.0  # seconds between two attempts to find a scheduler that is gone
 
 Heard = Callable[[str, dict[str, Any]], None]
 
@@ -32,155 +29,90 @@ class Engine:
 
     def __init__(self, settings: ClusterSettings, bounds: Bounds, on_event: Heard) -> None:
         self._settings, self._bounds, self._on_event = settings, bounds, on_event
-        self._cluster: Cluster | None = None
+        self._team: Team | None = None
         self._opening = asyncio.Lock()
-        self._free: set[str] = set()
-        self._busy: dict[str, _Try] = {}  # by the worker's address
-        self._changed = asyncio.Event()
-        self._number = 0
+        self._failures, self._not_before = 0, 0.0
+        self._running: defaultdict[str, set[asyncio.Task[Outcome]]] = defaultdict(set)  # by job
 
     async def open(self) -> None:
-        """Start the workers or find the cluster; at once where that is done. Raises EngineLost."""
+        """Start the workers or find the cluster; at once where that is done.
+
+        Raises EngineLost, without trying again for a while, a longer one each time.
+        """
         async with self._opening:
-            if self._cluster is not None and self._cluster.alive:
+            if self._team is not None and self._team.alive:
                 return
+            if time.monotonic() < self._not_before:
+                raise EngineLost("the scheduler is gone; it is looked for again in some seconds")
             await self._leave()
             try:
-                cluster = await Cluster.start(
-                    self._settings, TOPIC, self._heard, self._came_or_went
-                )
-            except (OSError, TimeoutError) as error:
-                raise EngineLost(f"no answer from the scheduler: {type(error).__name__}") from error
-            self._cluster = cluster
-            self._free |= await cluster.workers() - self._busy.keys()
-            self._notify()
+                cluster = await Cluster.start(self._settings)
+                self._team = await Team.join(cluster, runner.TOPIC, self._heard)
+            except EngineLost:
+                pause = min(LONGEST_PAUSE, 0.5 * 2**self._failures)
+                self._failures, self._not_before = self._failures + 1, time.monotonic() + pause
+                raise
+            self._failures = 0
 
     def idle(self) -> int:
         """How many pieces can be handed out now."""
-        alive = self._cluster is not None and self._cluster.alive
-        return len(self._free) if alive else 0
+        return 0 if self._team is None else self._team.idle()
 
     async def run(self, piece: Piece) -> Outcome:
         """Do a piece, again where its worker was lost. Raises WorkerLost or EngineLost."""
-        for _ in range(ATTEMPTS):
-            outcome = await self._attempt(piece)
-            if outcome is not None:
-                return outcome
-            log.warning("a worker was lost with a piece of job %s", piece.job)
+        attempts = 0
+        while attempts < ATTEMPTS:
+            try:
+                return await self._attempt(piece)
+            except WorkerGone as gone:
+                attempts += gone.begun
+                log.warning("a worker was lost with a piece of job %s", piece.job)
         raise WorkerLost(piece.job)
 
     async def cancel(self, job: str) -> None:
-        """Stop the job's pieces wherever they run; they end as dismissed."""
-        where = [address for address, its in self._busy.items() if its.job == job]
-        if where and self._cluster is not None and self._cluster.alive:
-            try:
-                async with asyncio.timeout(DISMISS_SECONDS):
-                    await self._cluster.client.run(
-                        runner.dismiss, job, workers=where, on_error="ignore"
-                    )
-            except (OSError, TimeoutError, ValueError) as error:  # it is lost, and the piece too
-                log.warning("a worker could not be told to stop: %s", type(error).__name__)
+        """End the job's pieces as dismissed, wherever they are; their workers stop soon after."""
+        for attempt in self._running.get(job, ()):
+            attempt.cancel()
 
     async def close(self) -> None:
-        """End the workers that were started here."""
+        """Give up what runs, and end the workers that were started here."""
         async with self._opening:
             await self._leave()
 
-    async def _attempt(self, piece: Piece) -> Outcome | None:
-        """None where the worker was lost."""
-        cluster, address = await self._worker()
-        self._number += 1
-        key = f"{piece.job}-{piece.number}-{self._number}"
-        this = self._busy[address] = _Try(piece.job, asyncio.Event())
-        future = cluster.client.submit(
-            _on_worker, piece, self._bounds, key=key, workers=[address], pure=False
-        )
+    async def _attempt(self, piece: Piece) -> Outcome:
+        if self._team is None:
+            raise EngineLost("the engine is not open")
+        stop = partial(runner.dismiss, piece.job)
+        doing = self._team.do(runner.work, piece, self._bounds, stop=stop)
+        attempt: asyncio.Task[Outcome] = asyncio.create_task(doing)
+        self._running[piece.job].add(attempt)
         try:
-            return await _first(cluster, future, this.lost)
+            return await attempt
+        except (EngineLost, WorkerGone):
+            raise
+        except asyncio.CancelledError:
+            if _is_cancelled_itself():
+                raise
+            return Outcome(DISMISSED)
+        except Exception as error:  # the worker could not even read what it was given
+            return runner.failed(error)
         finally:
-            future.release()
-            if self._busy.get(address) is this:
-                del self._busy[address]
-            if not this.lost.is_set() and cluster.alive:
-                self._free.add(address)
-            self._notify()
-
-    async def _worker(self) -> tuple[Cluster, str]:
-        """A worker that does nothing, taken; waits until there is one."""
-        while True:
-            cluster = self._cluster
-            if cluster is None or not cluster.alive:
-                raise EngineLost("the scheduler is gone")
-            if self._free:
-                return cluster, self._free.pop()
-            await self._changed.wait()
+            self._running[piece.job].discard(attempt)
+            if not self._running[piece.job]:
+                del self._running[piece.job]
 
     def _heard(self, event: dict[str, Any]) -> None:
-        self._on_event(event.pop("job"), {k: v for k, v in event.items() if k != "worker"})
-
-    def _came_or_went(self, address: str | None, here: bool) -> None:
-        """A worker is new or lost; without an address, they all are lost with the scheduler."""
-        gone = list(self._busy) if address is None else [address]
-        if here and address is not None and address not in self._busy:
-            self._free.add(address)
-        elif not here:
-            for one in gone:
-                self._free.discard(one)
-                if one in self._busy:
-                    self._busy.pop(one).lost.set()
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        job, told = event["job"], event["told"]
+        if job in self._running:  # else it is another service's
+            self._on_event(job, told)
 
     async def _leave(self) -> None:
-        cluster, self._cluster = self._cluster, None
-        self._free.clear()
-        self._came_or_went(None, False)
-        if cluster is not None:
-            await cluster.close()
+        team, self._team = self._team, None
+        if team is not None:
+            await team.close()
 
 
-class _Try:
-    """A piece on a worker."""
-
-    def __init__(self, job: str, lost: asyncio.Event) -> None:
-        self.job, self.lost = job, lost
-
-
-async def _first(cluster: Cluster, future: Any, lost: asyncio.Event) -> Outcome | None:
-    """The outcome, or None where the worker is lost before. Raises EngineLost."""
-    from distributed.client import FutureCancelledError
-    from distributed.scheduler import KilledWorker
-
-    answer = asyncio.ensure_future(cluster.result(future))
-    loss = asyncio.ensure_future(lost.wait())
-    try:
-        await asyncio.wait({answer, loss}, return_when=asyncio.FIRST_COMPLETED)
-        if not cluster.alive:
-            raise EngineLost("the scheduler is gone")
-        if not answer.done():
-            return None
-        found: Outcome = answer.result()
-        return found
-    except KilledWorker:
-        return None
-    except FutureCancelledError:
-        raise EngineLost("the scheduler is gone") from None
-    finally:
-        for waiting in (answer, loss):
-            waiting.cancel()
-        await asyncio.gather(answer, loss, return_exceptions=True)
-
-
-def _on_worker(piece: Piece, bounds: Bounds) -> Outcome:
-    """Runs in a worker's thread."""
-    from distributed import get_worker
-
-    worker = get_worker()
-
-    def tell(event: dict[str, Any]) -> None:
-        worker.log_event(TOPIC, {"job": piece.job} | event)
-
-    return runner.run(piece, bounds, tell)
+def _is_cancelled_itself() -> bool:
+    """Whether it is the task that runs here that was cancelled, not one that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

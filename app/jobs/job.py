@@ -7,7 +7,7 @@ takes what was running for accepted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ACCEPTED, RUNNING = "accepted", "running"
@@ -68,7 +68,7 @@ class Piece:
     job: str
     number: int
     pieces: int
-    body: bytes
+    body: bytes = field(repr=False)  # what Dask is given it may log
 
     def share(self, items: int) -> range:
         """Which of so many items are this piece's."""

@@ -95,7 +95,7 @@ def pieces_for(items: int) -> int:
 
 def as_bytes(document: Any) -> bytes:
     """A document as JSON, the same for the same document."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def laid_over(document: Any, over: Any) -> Any:

@@ -7,9 +7,11 @@ often: a piece whose worker was lost is simply done again.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -31,11 +33,10 @@ log = logging.getLogger("kappafit.jobs")
 Tell = Callable[[dict[str, Any]], None]
 Do = Callable[[Task, Options, int, Tell], BaseModel]
 
-TELL_EVERY = 0.2  # seconds between two words on the progress of an ensemble
+TOPIC = "kappafit"  # under which Dask passes on what is told of pieces
+TELL_EVERY = 0.05  # seconds between two words on a piece
 
-# Jobs that were dismissed while this process may have worked on them. Only the latest are
-# remembered: a worker does one piece at a time.
-_dismissed: deque[str] = deque(maxlen=64)
+_running: dict[tuple[str, int], threading.Event] = {}  # pieces, and whether they shall stop
 
 
 def _calibrate(task: Task, options: Options, most: int, tell: Tell) -> BaseModel:
@@ -85,31 +86,88 @@ class Outcome:
     problem: dict[str, Any] | None = None
 
 
+def work(piece: Piece, bounds: Bounds) -> Outcome:
+    """`run` in a Dask worker, which passes on what it tells under `TOPIC`."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def tell(event: dict[str, Any]) -> None:
+        worker.log_event(TOPIC, {"job": piece.job, "told": event})
+
+    return run(piece, bounds, tell)
+
+
 def run(piece: Piece, bounds: Bounds, tell: Tell = lambda event: None) -> Outcome:
-    """Do a piece; `tell` hears of iterations, or of items done."""
-    _warm()
-
-    def pulse() -> None:
-        if piece.job in _dismissed:
-            raise Cancelled
-
+    """Do a piece; `tell` hears of iterations or items done, 20 times a second, and of the last."""
     try:
-        pulse()
-        request = read_request(piece.body)
-        if request.task == ENSEMBLE:
-            body = _share(piece, request, bounds, pulse, tell)
-        else:
-            body = _answer(request, request.document, bounds, pulse, tell).encode()
+        with _stoppable(piece) as pulse, _now_and_then(tell) as heard:
+            _warm()
+            pulse()
+            request = read_request(piece.body)
+            if request.task == ENSEMBLE:
+                body = _share(piece, request, bounds, pulse, heard)
+            else:
+                body = _answer(request, request.document, bounds, pulse, heard).encode()
     except Cancelled:
         return Outcome(DISMISSED)
     except Exception as error:
-        return Outcome(FAILED, problem=_problem(error).model_dump(exclude_none=True))
+        return failed(error)
     return Outcome(SUCCESSFUL, body)
+
+
+def failed(error: Exception) -> Outcome:
+    """The outcome of a piece that raised something."""
+    return Outcome(FAILED, problem=_problem(error).model_dump(exclude_none=True))
 
 
 def dismiss(job: str) -> None:
     """Have this process stop what it does for a job, at the next pulse."""
-    _dismissed.append(job)
+    for (name, _), stop in list(_running.items()):
+        if name == job:
+            stop.set()
+
+
+def dask_setup(worker: Any) -> None:
+    """What Dask calls in a worker process that was told to ``--preload app.jobs.runner``."""
+    if worker.nanny:  # which sees to it that this process ends after Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker.executors["default"].submit(_warm)
+
+
+@contextmanager
+def _stoppable(piece: Piece) -> Iterator[Pulse]:
+    """A pulse that raises Cancelled once the job is dismissed."""
+    stop = _running[piece.job, piece.number] = threading.Event()
+
+    def pulse() -> None:
+        if stop.is_set():
+            raise Cancelled
+
+    try:
+        yield pulse
+    finally:
+        del _running[piece.job, piece.number]
+
+
+@contextmanager
+def _now_and_then(tell: Tell) -> Iterator[Tell]:
+    """Passes on what is told, every `TELL_EVERY` seconds, and the last."""
+    held: list[dict[str, Any]] = []
+    due = time.monotonic()
+
+    def heard(event: dict[str, Any]) -> None:
+        nonlocal due
+        held[:] = [event]
+        if time.monotonic() >= due:
+            due = time.monotonic() + TELL_EVERY
+            tell(held.pop())
+
+    try:
+        yield heard
+    finally:
+        for event in held:
+            tell(event)
 
 
 def require_task(name: str, place: tuple[str, ...], known: tuple[str, ...]) -> None:
@@ -137,7 +195,7 @@ def _answer(
 def _share(piece: Piece, request: JobRequest, bounds: Bounds, pulse: Pulse, tell: Tell) -> bytes:
     """The answers to a piece's items, or their problems: a bad item fails alone. JSON, a list."""
     shared, items = request.shared, request.items
-    share, found, told = piece.share(len(items)), list[str](), time.monotonic()
+    share, found = piece.share(len(items)), list[str]()
     for index in share:
         pulse()
         try:
@@ -149,9 +207,7 @@ def _share(piece: Piece, request: JobRequest, bounds: Bounds, pulse: Pulse, tell
         except Exception as error:
             problem = _problem(error).model_dump_json(exclude_none=True)
             found.append(f'{{"index":{index},"problem":{problem}}}')
-        if time.monotonic() - told > TELL_EVERY or index == share[-1]:
-            told = time.monotonic()
-            tell({"piece": piece.number, "done": len(found), "of": len(share)})
+        tell({"piece": piece.number, "done": len(found), "of": len(share)})
     return f"[{','.join(found)}]".encode()
 
 
@@ -160,6 +216,8 @@ def _nobody(event: dict[str, Any]) -> None:
 
 
 def _problem(error: Exception) -> ProblemDetails:
+    if isinstance(error, RecursionError):
+        return problem_details(400, "Not JSON", "nested too deeply")
     if isinstance(error, MemoryError):
         detail = "the worker has not enough memory for this: take fewer cells, steps or readings"
         return problem_details(422, "out_of_memory", detail)
