@@ -9,9 +9,11 @@ import time
 from functools import partial
 
 import numpy as np
+from distributed import WorkerPlugin
 from pydantic import BaseModel
 
 from app.examples import example
+from app.jobs import runner
 from app.jobs.cluster import ClusterSettings
 from app.jobs.engine import Engine
 from app.jobs.job import Piece
@@ -93,8 +95,6 @@ class Running:
 
 
 def _runs(job):
-    from app.jobs import runner
-
     return os.getpid() if any(name == job for name, _ in runner._running) else None
 
 
@@ -165,8 +165,8 @@ KILLERS = {
 TASKS = KILLERS | {"hog": _hog, "sleep": _sleep, "forgetful": _forgetful, "broken": _broken}
 
 
-def teach():
-    """Have this process know the tasks above."""
-    from app.jobs import runner
+class Lessons(WorkerPlugin):
+    """Teaches every worker the tasks above, also one that is started again."""
 
-    runner.TASKS.update(TASKS)
+    def setup(self, worker):
+        runner.TASKS.update(TASKS)

@@ -5,21 +5,13 @@ import signal
 
 import dask
 import pytest
-from distributed import WorkerPlugin
 
 from app.jobs import cluster
 from app.jobs.cluster import ClusterSettings
 from app.jobs.job import WorkerLost
-from tests.engines import KILLERS, Running, piece, slow, teach, told
+from tests.engines import KILLERS, Lessons, Running, piece, slow, told
 
 LIMIT = 700 * 2**20  # bytes of a worker
-
-
-class Lessons(WorkerPlugin):
-    """Teaches every worker the tasks of the tests, also one that is started again."""
-
-    def setup(self, worker):
-        teach()
 
 
 @pytest.fixture(scope="module")
