@@ -21,6 +21,7 @@ from app.keys import Keys, are_needed
 from app.routes import ROUTERS
 from app.routes.openapi import with_own_schemas
 from app.settings import Settings
+from app.stopping import Stop
 from app.work import Workers
 
 DESCRIPTION = """Temperatures measured on a heated bar in; the bar's thermal parameters out, with
@@ -60,6 +61,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    service.state.stop = Stop()
     for router in ROUTERS:
         service.include_router(router)
     failures.install(service)

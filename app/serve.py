@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
+from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
 
+from app.connections import Connection, Patience
 from app.main import create_app, open_store
 from app.settings import Settings
+from app.stopping import StoppingServer
+
+KEEP_ALIVE = 60  # seconds in which an idle connection is kept
+SPARE_FILES = 256  # beside connections: the store, workers, the log
 
 
 def serve(host: str, port: int) -> None:
-    """Listen until stopped; running requests get ten seconds to end.
-
-    Raises OSError where it cannot listen, StoreRefused or StoreUnavailable without a job store.
-    """
+    """Listen until stopped. Raises OSError where it cannot listen, and as `open_store`."""
     listener, settings = listen(host, port), Settings()
-    config = uvicorn.Config(
-        create_app(settings, host, open_store(settings)),
-        log_level="warning",
-        timeout_keep_alive=60,
-        timeout_graceful_shutdown=10,
-        server_header=False,
-    )
+    app = create_app(settings, host, open_store(settings))
+    allow_files(2 * settings.max_connections + SPARE_FILES)
     here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"[{here}]" if ":" in here else here
     base = f"http://{address}:{listener.getsockname()[1]}"
@@ -33,7 +33,30 @@ def serve(host: str, port: int) -> None:
         f"curl -s {base}/v1/calibrate -H 'Content-Type: application/json' -d @-\n\n"
     )
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listener])
+    server = StoppingServer(config_of(app, settings), app.state.stop, settings.drain_seconds)
+    server.run(sockets=[listener])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    patience = Patience(settings.header_seconds, settings.write_seconds, settings.max_connections)
+    return uvicorn.Config(
+        app,
+        http=partial(Connection, patience),  # type: ignore[arg-type]  # called as a class is
+        ws="none",
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.stop_seconds,
+        server_header=False,
+    )
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process have so many files open, connections among them, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if 0 <= soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -39,8 +39,23 @@ class Settings(BaseSettings):
     body_seconds: float = Field(
         default=30.0, gt=0, description="time a client has to send its body"
     )
+    header_seconds: float = Field(
+        default=10.0, gt=0, description="time a client has to send a request's headers"
+    )
+    write_seconds: float = Field(
+        default=30.0, gt=0, description="time a client has to read 64 kB of its answer"
+    )
+    max_connections: int = Field(
+        default=1000, gt=0, description="connections open at a time; more get 503"
+    )
     request_seconds: float = Field(
         default=60.0, gt=0, description="a request's solving time; then 503"
+    )
+    drain_seconds: float = Field(
+        default=0.5, ge=0, description="time in which a service told to stop still takes requests"
+    )
+    stop_seconds: int = Field(
+        default=10, ge=0, description="time that running requests have when the service stops"
     )
     max_job_cell_steps: int = Field(
         default=2_000_000_000, gt=0, description="cells x steps of one document of a job"

@@ -40,11 +40,14 @@ async def healthz() -> Alive:
     "/readyz",
     operation_id="readyz",
     summary="Are the kernels compiled",
-    responses={503: {"description": "still warming up", "model": Alive}},
+    responses={503: {"description": "still warming up, or stopping", "model": Alive}},
 )
 async def readyz(request: Request, response: Response) -> Alive:
-    """503 until every kernel has run once."""
-    warm = request.app.state.warm
+    """503 until every kernel has run once, and from when the service is told to stop."""
+    warm, stop = request.app.state.warm, request.app.state.stop
+    if stop.asked:
+        response.status_code = 503
+        return Alive(status="stopping")
     if warm.done() and warm.exception() is None:
         return Alive()
     response.status_code = 503
