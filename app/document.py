@@ -26,7 +26,7 @@ from app.curve_schema import (
     UnknownNumber,
     unknown_of,
 )
-from app.limits import Limits, beyond
+from app.limits import Limits, Size, beyond
 from app.problems import problems_of
 from app.quantities import in_si
 from app.schema import (
@@ -79,9 +79,11 @@ def study_of(
         read: Any = schema.model_validate(parsed)
     except ValidationError as error:
         raise InvalidExperiment(*problems_of(error, schema, TAGGED)) from None
-    sizes = {part.unknown: _size(part) for part in _unknown_parts(read)}
+    unknown = {part.unknown: part for part in _unknown_parts(read)}
+    networks = any(isinstance(part, NetworkPart) for part in unknown.values() if part.unknown)
+    size = Size(sum(map(_size, unknown.values())), read.fit.starts, networks)
     parts = read.experiments if joint else [read]
-    _stop_on(beyond(limits, parts, sum(sizes.values()), joint=joint))
+    _stop_on(beyond(limits, parts, size, joint=joint))
     require_method(read.fit.method)
     if not joint:
         return _Builder(()).experiment(read)

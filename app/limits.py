@@ -30,26 +30,38 @@ class Limits:
     unknowns: int = 2_000
 
 
+@dataclass(frozen=True)
+class Size:
+    """What a fit searches for: unknown numbers, from how many starts, and whether networks."""
+
+    unknowns: int
+    starts: int = 1
+    networks: bool = False
+
+
 def beyond(
-    limits: Limits, parts: list[Any], unknowns: int, *, joint: bool = False
+    limits: Limits, parts: list[Any], size: Size, *, joint: bool = False
 ) -> Iterator[Problem]:
     """What in the experiments `parts`, of a joint fit or one alone, is beyond the limits.
 
     Python integers throughout: they do not wrap. A grid that is left out counts as a fine one; how
     fine it gets is bounded where it is chosen.
     """
-    works = [_cells(d) * _steps(d) * _stages(d) * (NEWTON if _by_newton(d) else 1) for d in parts]
+    marches = max(size.starts, 1) * (NETWORK if size.networks else 1)
+    works = [marches * _march(d) for d in parts]
     if sum(works) > limits.cell_steps:
         most = works.index(max(works))
-        size = f"{_count(_cells(parts[most]))} cells x {_count(_steps(parts[most]))} steps"
+        grid = f"{_count(_cells(parts[most]))} cells x {_count(_steps(parts[most]))} steps"
         if joint:
-            size = f"{len(parts)} experiments, this one of {size},"
+            grid = f"{len(parts)} experiments, this one of {grid},"
         newton = f" (by Newton, each counts as {NEWTON})" if _by_newton(parts[most]) else ""
+        several = f" (each counts as {_count(marches)}: starts, networks)" if marches > 1 else ""
         detail = (
-            f"{size} are {_count(sum(works))} cell-steps{newton}, "
+            f"{grid} are {_count(sum(works))} cell-steps{newton}{several}, "
             f"beyond the limit of {limits.cell_steps}: take fewer cells or steps"
         )
         yield Problem((*_place(joint, most), "bar", "cells"), "problem_too_large", detail)
+    unknowns = size.unknowns
     if unknowns > limits.unknowns:
         detail = f"{_count(unknowns)} unknowns are beyond the limit of {limits.unknowns}"
         yield Problem((), "problem_too_large", detail)
@@ -70,6 +82,12 @@ def _place(joint: bool, index: int) -> Place:
 def _count(number: int) -> str:
     """A count in words of bounded length."""
     return str(number) if number < 10**9 else f"{number:.3g}" if number < 10**18 else "over 1e18"
+
+
+def _march(document: Any) -> int:
+    """What one march takes, in cell-steps of a linear one."""
+    newton = NEWTON if _by_newton(document) else 1
+    return _cells(document) * _steps(document) * _stages(document) * newton
 
 
 def _cells(document: Any) -> int:

@@ -52,9 +52,10 @@ class Log:
         while not self.ended:
             await self._more.wait()
 
-    def text(self) -> bytes:
-        """All of it as JSON, for the store."""
-        return json.dumps([[e.number, e.kind, e.data] for e in self.events]).encode()
+    def text(self, kind: str, data: dict[str, Any]) -> bytes:
+        """All of it and a last event as JSON, for the store."""
+        events = [*self.events, Event(len(self.events) + 1, kind, data)]
+        return json.dumps([[e.number, e.kind, e.data] for e in events]).encode()
 
 
 def read_events(text: bytes | None) -> list[Event]:

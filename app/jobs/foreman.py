@@ -130,7 +130,7 @@ class Foreman:
         job = await self.find(id, holder)
         if job is None or job.status in ENDED:
             return job
-        if await self._archive(Store.finish, id, DISMISSED, events=self._text(id)):
+        if await self._archive(Store.finish, id, DISMISSED, events=self._text(id, DISMISSED)):
             if id not in self._works:
                 self._queued -= 1
             self._close_book(job, DISMISSED)
@@ -160,7 +160,12 @@ class Foreman:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work on a job broke off", exc_info=task.exception())
 
     async def _lead(self) -> None:
         while True:
@@ -264,7 +269,7 @@ class Foreman:
             work.job.id,
             status,
             message=message,
-            events=self._text(work.job.id),
+            events=self._text(work.job.id, status),
             **how,
         )
         if not ended:  # dismissed meanwhile, or written by a commit whose answer was lost
@@ -283,9 +288,9 @@ class Foreman:
         now, started = time.time(), job.started or time.time()
         self._ended(status, started - job.created, now - started)
 
-    def _text(self, id: str) -> bytes:
-        watched = self._logs.get(id)
-        return watched.text() if watched else b"[]"
+    def _text(self, id: str, status: str) -> bytes:
+        """The whole log of a job that is about to end so."""
+        return self._logs.get(id, Log()).text("status", {"status": status})
 
     async def _expire(self) -> None:
         while True:

@@ -26,7 +26,9 @@ from app.problems import ProblemDetails, details_of, problem_details
 from app.reporting import step_of
 from app.service import Pulse, Task
 from solver import Cancelled, InvalidExperiment, Parameters, Problem
+from solver.experiment import Study
 from solver.scaling import Iteration
+from solver.validation import validate, validate_for_data, validate_for_fit
 
 log = logging.getLogger("kappafit.jobs")
 
@@ -34,7 +36,7 @@ Tell = Callable[[dict[str, Any]], None]
 Do = Callable[[Task, Options, int, Tell], BaseModel]
 
 TOPIC = "kappafit"  # under which Dask passes on what is told of pieces
-TELL_EVERY = 0.05  # seconds between two words on a piece
+TELL_EVERY = 0.05  # seconds between two words on an ensemble
 
 _running: dict[tuple[str, int], threading.Event] = {}  # pieces, and whether they shall stop
 
@@ -64,6 +66,14 @@ TASKS: dict[str, Do] = {
     "check": lambda task, options, most, tell: task.check(options.at),
 }
 ENSEMBLE = "ensemble"
+
+# What a document must mean for a task; for others it must have readings to compare with.
+MUST: dict[str, Callable[[Study], None]] = {"calibrate": validate_for_fit, "simulate": validate}
+
+
+def look_at(task: str, study: Study) -> None:
+    """Raise InvalidExperiment where the task cannot be done on this study."""
+    MUST.get(task, validate_for_data)(study)
 
 
 @dataclass(frozen=True)
@@ -99,16 +109,17 @@ def work(piece: Piece, bounds: Bounds) -> Outcome:
 
 
 def run(piece: Piece, bounds: Bounds, tell: Tell = lambda event: None) -> Outcome:
-    """Do a piece; `tell` hears of iterations or items done, 20 times a second, and of the last."""
+    """Do a piece; `tell` hears of every iteration, or now and then of the items done."""
     try:
-        with _stoppable(piece) as pulse, _now_and_then(tell) as heard:
+        with _stoppable(piece) as pulse:
             _warm()
             pulse()
             request = read_request(piece.body)
             if request.task == ENSEMBLE:
-                body = _share(piece, request, bounds, pulse, heard)
+                with _now_and_then(tell) as heard:
+                    body = _share(piece, request, bounds, pulse, heard)
             else:
-                body = _answer(request, request.document, bounds, pulse, heard).encode()
+                body = _answer(request, request.document, bounds, pulse, tell).encode()
     except Cancelled:
         return Outcome(DISMISSED)
     except Exception as error:

@@ -16,7 +16,7 @@ from app.document import study_of
 from app.jobs.foreman import Foreman
 from app.jobs.job import ENDED, FAILED, STATUSES, SUCCESSFUL, Job, NewJob
 from app.jobs.request import JobRequest, pieces_for, read_request, within
-from app.jobs.runner import ENSEMBLE, TASKS, require_task
+from app.jobs.runner import ENSEMBLE, TASKS, look_at, require_task
 from app.jobs.status import JobList, JobStatus, Link, status_of
 from app.jobs.store import Store
 from app.keys import Holder
@@ -99,7 +99,7 @@ def looked_at(asked: JobRequest, settings: Settings) -> tuple[str, int]:
     require_task(asked.task, ("task",), (*TASKS, ENSEMBLE))
     if asked.task != ENSEMBLE:
         with within(("document",)):
-            study_of(asked.document, settings.job_limits)
+            look_at(asked.task, study_of(asked.document, settings.job_limits))
         return asked.task, 1
     require_task(asked.options.task, ("options", "task"), tuple(TASKS))
     items = len((asked.shared, asked.items)[1])

@@ -14,6 +14,7 @@ from app.body import read_body
 from app.document import read_document
 from app.examples import example_bytes
 from app.jobs.job import ENDED
+from app.jobs.runner import look_at
 from app.jobs.status import JobStatus
 from app.keys import Holder
 from app.prefer import preference
@@ -84,7 +85,7 @@ async def calibrate(
         with suppress(TooLong):
             if not wish.asynchronous:
                 return small_task(data, settings, pulse).calibrate().model_dump_json()
-        read_document(data, settings.job_limits)
+        look_at("calibrate", read_document(data, settings.job_limits))
         return None
 
     text = await request.app.state.workers.run(request, work)
@@ -95,7 +96,9 @@ async def calibrate(
     if wish.wait is not None:
         job = await request.app.state.foreman.wait(job, wish.wait)
     if job.status in ENDED:
-        return await result_of(request, job)
+        result = await result_of(request, job)
+        result.headers.update(wish.applied)
+        return result
     return accepted(job, wish)
 
 
