@@ -109,9 +109,9 @@ def ensemble(job, items, *, number=0, pieces=1, document=None):
 
 
 def slow():
-    """A document whose fit takes some seconds."""
+    """A document whose fit takes a second or two."""
     document = example("lecture")
-    document["bar"]["cells"], document["time"]["steps"] = 2000, 4000
+    document["bar"]["cells"], document["time"]["steps"] = 2000, 2000
     return document
 
 
@@ -144,8 +144,8 @@ def _hog(*_):
 
 
 def _sleep(task, *_):
-    """Three seconds in which it can be stopped."""
-    for _ in range(300):
+    """Two seconds in which it can be stopped."""
+    for _ in range(200):
         task.pulse()
         time.sleep(0.01)
     return Done()

@@ -151,3 +151,22 @@ def test_it_opens_once_and_leaves_nothing_behind(loop, tmp_path):
         with pytest.raises(EngineLost):
             running.run(piece("c")).result(1)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_two_workers_share_the_work_and_do_no_more_than_one(running):
+    """By the clock of the processors: the machine may have other work, too."""
+    pids = running.pids().values()
+    document = example("lecture")
+    document["bar"]["cells"], document["time"]["steps"] = 400, 400
+    pieces = [ensemble("timed", [{}] * 20, number=n, pieces=8, document=document) for n in range(8)]
+
+    def seconds(at_once):
+        before = [cpu_of(pid) for pid in pids]
+        for first in range(0, len(pieces), at_once):
+            together = [running.run(one) for one in pieces[first : first + at_once]]
+            assert all(one.result(60).status == "successful" for one in together)
+        return [cpu_of(pid) - was for pid, was in zip(pids, before, strict=True)]
+
+    one, two = seconds(1), seconds(2)
+    assert sum(two) < 1.5 * sum(one)
+    assert min(two) > 0.3 * sum(two)

@@ -71,7 +71,8 @@ def opened(running, seconds=30.0):
     running.until(is_open, seconds)
 
 
-def test_a_scheduler_that_comes_back_is_found_again(machines):
+def test_a_scheduler_that_comes_back_is_found_again(machines, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2.0)
     with Running(ClusterSettings(machines.address)) as running:
         opened(running)
         answer = told(running.run(piece("before")).result(60))

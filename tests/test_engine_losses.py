@@ -84,6 +84,14 @@ def test_a_piece_that_takes_all_memory_fails_alone(running, caplog):
     assert blamed(caplog) == 3 * ["hog"]
 
 
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_workers_leave_it_to_the_service_to_stop_when_all_are_told_to(running, caplog, told):
+    job = running.run(piece("sleeps", "sleep"))
+    os.kill(running.pid_of("sleeps"), told)
+    assert job.result(60).status == "successful"
+    assert blamed(caplog) == []
+
+
 def test_memory_that_is_refused_and_what_is_unexpected_cost_no_worker(running):
     before = running.pids()
     forgetful = running.run(piece("forgetful", "forgetful")).result(60)

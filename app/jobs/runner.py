@@ -141,8 +141,9 @@ def dismiss(job: str) -> None:
 
 def dask_setup(worker: Any) -> None:
     """What Dask calls in a worker process that was told to ``--preload app.jobs.runner``."""
-    if worker.nanny:  # which sees to it that this process ends after Ctrl-C
+    if worker.nanny:  # which ends this process, in its own time, when all are told to stop
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     worker.executors["default"].submit(_warm)
 
 
