@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from app.body import BodyTooLarge, BodyTooSlow, WrongType
 from app.jobs.foreman import QueueFull
 from app.jobs.job import KeyReused, StoreUnavailable
 from app.keys import CHALLENGE, Unauthorised
+from app.logbook import logger
 from app.problems import ProblemDetails, details_of, problem_details
+from app.requests import route_of
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
 from solver import InvalidExperiment, Problem, TrialError
 
-log = logging.getLogger("kappafit")
+log = logger()
 
 Answer = tuple[ProblemDetails, dict[str, str]]
 
@@ -30,18 +33,45 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handler(answer))
 
 
-def _handler(answer: Callable[[Request, Exception], Answer]) -> Callable[..., Response]:
-    def handle(request: Request, error: Exception) -> Response:
-        details, headers = answer(request, error)
-        body = details.model_copy(update={"instance": request.url.path[:200]})
-        return Response(
-            body.model_dump_json(exclude_none=True, ensure_ascii=True),
-            details.status,
-            headers,
-            "application/problem+json",
-        )
+def unanswered(scope: Scope, error: BaseException) -> Response:
+    """To what had no answer: an error of ours, or a request that outlasts the service."""
+    request = Request(scope)
+    if isinstance(error, asyncio.CancelledError):
+        return _answered(request, Stopping(), _stopping)
+    assert isinstance(error, Exception)
+    return _answered(request, error, _unexpected)
 
-    return handle
+
+class Stopping(Exception):
+    """The service is told to stop."""
+
+
+def _handler(answer: Callable[[Request, Exception], Answer]) -> Callable[..., Response]:
+    return lambda request, error: _answered(request, error, answer)
+
+
+def _answered(
+    request: Request, error: Exception, answer: Callable[[Request, Exception], Answer]
+) -> Response:
+    details, headers = answer(request, error)
+    metrics, reason = getattr(request.app.state, "metrics", None), limit_of(error)
+    if metrics is not None and reason is not None:
+        metrics.rejected(reason)
+    more = {"instance": request.url.path[:200], "request_id": request_id(request)}
+    text = details.model_copy(update=more).model_dump_json(exclude_none=True, ensure_ascii=True)
+    return Response(text, details.status, headers, "application/problem+json")
+
+
+def request_id(request: Request) -> str | None:
+    """As `app.requests` has given it."""
+    return getattr(request.state, "request_id", None)
+
+
+def limit_of(error: Exception) -> str | None:
+    """The limit that was reached, if one was."""
+    if isinstance(error, InvalidExperiment):
+        return "work" if any(p.code in TOO_LARGE for p in error.problems) else None
+    return LIMITS.get(type(error))
 
 
 def _documents(_: Request, error: Exception) -> Answer:
@@ -57,7 +87,7 @@ def _bad_query(_: Request, error: Exception) -> Answer:
 
 
 def _broken_down(request: Request, error: Exception) -> Answer:
-    log.error("numbers broke down in %s", request.url.path, exc_info=error)
+    log.error("numbers broke down", route=route_of(request.scope), exc_info=error)
     return _documents(request, error)
 
 
@@ -78,11 +108,21 @@ def _http(_: Request, error: Exception) -> Answer:
 
 
 def _unexpected(request: Request, error: Exception) -> Answer:
-    log.error("unexpected failure of %s", request.url.path, exc_info=error)
+    log.error("unexpected failure", route=route_of(request.scope), exc_info=error)
     detail = "an error of the service, not of your document; it has been logged"
     return problem_details(500, "Internal error", detail), {}
 
 
+_stopping = _simple(503, "The service is stopping", {"Retry-After": "5"})
+
+TOO_LARGE = {"problem_too_large", "answer_too_large"}
+LIMITS: dict[type[Exception], str] = {
+    BodyTooLarge: "body_size",
+    BodyTooSlow: "slow_body",
+    Overloaded: "busy",
+    TimeUp: "time",
+    QueueFull: "jobs",
+}
 ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     InvalidExperiment: _documents,
     RequestValidationError: _bad_query,

@@ -11,13 +11,15 @@ from fastapi import FastAPI
 
 import app
 import solver
-from app import failures
+from app import failures, logbook
 from app.jobs.archive import Archive
 from app.jobs.engine import Engine
 from app.jobs.foreman import Foreman
 from app.jobs.runner import Bounds
 from app.jobs.store import Store
 from app.keys import Keys, are_needed
+from app.metrics import Metrics
+from app.requests import Requests
 from app.routes import ROUTERS
 from app.routes.openapi import with_own_schemas
 from app.settings import Settings
@@ -40,14 +42,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(service: FastAPI) -> AsyncIterator[None]:
-        state = service.state
+        state, loop = service.state, asyncio.get_running_loop()
+        loop.set_exception_handler(logbook.loop_failed)
         state.settings = settings
         state.workers = Workers(settings.workers, settings.max_waiting, settings.request_seconds)
-        state.warm = asyncio.get_running_loop().run_in_executor(None, solver.warm_up)
+        state.warm = loop.run_in_executor(None, solver.warm_up)
         owned = store or open_store(settings)
         state.archive = Archive(owned)
         state.keys = Keys(owned) if are_needed(settings.keys, host) else None
-        state.foreman = foreman_of(settings, state.archive)
+        state.foreman = foreman_of(settings, state.archive, state.metrics)
         await state.foreman.start()
         yield
         await state.foreman.close()
@@ -61,7 +64,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    service.state.stop = Stop()
+    service.state.stop, service.state.metrics = Stop(), Metrics()
+    service.add_middleware(Requests, metrics=service.state.metrics, failed=failures.unanswered)
     for router in ROUTERS:
         service.include_router(router)
     failures.install(service)
@@ -87,9 +91,9 @@ def open_store(settings: Settings) -> Store:
     return store
 
 
-def foreman_of(settings: Settings, archive: Archive) -> Foreman:
+def foreman_of(settings: Settings, archive: Archive, metrics: Metrics) -> Foreman:
     """The foreman of a service, with its engine."""
     bounds = Bounds(settings.job_limits, settings.max_field_values)
     engine = Engine(settings.cluster, bounds, lambda job, event: foreman.heard(job, event))
-    foreman = Foreman(archive, engine, max_queued=settings.max_queued)
+    foreman = Foreman(archive, engine, max_queued=settings.max_queued, ended=metrics.job_ended)
     return foreman

@@ -44,6 +44,7 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     instance: str | None = None
+    request_id: str | None = Field(default=None, description="as in X-Request-ID, and in the log")
     errors: list[ProblemItem] = []
 
 

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.connections import Connection, Patience
+from app.logbook import Logbook
 from app.main import create_app, open_store
 from app.settings import Settings
 from app.stopping import StoppingServer
@@ -22,6 +23,7 @@ SPARE_FILES = 256  # beside connections: the store, workers, the log
 def serve(host: str, port: int) -> None:
     """Listen until stopped. Raises OSError where it cannot listen, and as `open_store`."""
     listener, settings = listen(host, port), Settings()
+    logbook = Logbook(settings.log_level, settings.log_format)
     app = create_app(settings, host, open_store(settings))
     allow_files(2 * settings.max_connections + SPARE_FILES)
     here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
@@ -35,16 +37,23 @@ def serve(host: str, port: int) -> None:
     sys.stdout.flush()
     server = StoppingServer(config_of(app, settings), app.state.stop, settings.drain_seconds)
     server.run(sockets=[listener])
+    logbook.close()
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves `app`."""
-    patience = Patience(settings.header_seconds, settings.write_seconds, settings.max_connections)
+    patience = Patience(
+        settings.header_seconds,
+        settings.write_seconds,
+        settings.max_connections,
+        app.state.metrics.rejected,
+    )
     return uvicorn.Config(
         app,
         http=partial(Connection, patience),  # type: ignore[arg-type]  # called as a class is
         ws="none",
-        log_level="warning",
+        log_config=None,
+        access_log=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.stop_seconds,
         server_header=False,

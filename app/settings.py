@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app import folders
 from app.jobs.cluster import ClusterSettings
 from app.limits import Limits
+from app.logbook import LogFormat, LogLevel
 from solver.crew import cores
 
 
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
     result_days: float = Field(default=7.0, gt=0, description="how long an ended job is kept")
     keys: Literal["auto", "on", "off"] = Field(
         default="auto", description="whether a key is needed; auto: unless it listens on loopback"
+    )
+    metrics: bool = Field(default=True, description="whether /metrics answers")
+    log_level: LogLevel = Field(default="info", description="from which on events are logged")
+    log_format: LogFormat = Field(
+        default="auto", description="json, or text; auto: text on a terminal"
     )
 
     @property

@@ -34,9 +34,12 @@ def free_port():
 
 
 class Server:
-    """One service process on loopback, with a folder of its own unless it is given one."""
+    """One service process on loopback, with a folder of its own unless it is given one.
 
-    def __init__(self, **settings):
+    log: a file for what it logs; else that goes where nobody reads it.
+    """
+
+    def __init__(self, log=None, **settings):
         self.folder = tempfile.TemporaryDirectory(prefix="kappafit-test-")
         settings = {"data": self.folder.name} | settings
         self.port = free_port()
@@ -44,7 +47,11 @@ class Server:
         environment = os.environ | {f"KAPPAFIT_{k.upper()}": str(v) for k, v in settings.items()}
         command = [sys.executable, "-m", "app", "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log or subprocess.STDOUT,
         )
         self.client = httpx.Client(base_url=self.url, timeout=60.0)
 

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.connections import Connection, Patience
+from app.main import create_app
 from app.serve import config_of
 from app.settings import Settings
 from tests.conftest import Server
@@ -300,6 +301,7 @@ def test_what_it_costs_in_both_event_loops(loop):
 
 
 def test_the_settings_reach_the_connections():
-    config = config_of(None, Settings(header_seconds=3.0, write_seconds=4.0, max_connections=5))
+    settings = Settings(header_seconds=3.0, write_seconds=4.0, max_connections=5)
+    config = config_of(create_app(settings), settings)
     (patience,) = config.http.args
     assert (patience.header_seconds, patience.write_seconds, patience.connections) == (3.0, 4.0, 5)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs.job import EngineLost
+from app.logbook import adopt
 from solver.crew import cores
 
 HERE = "127.0.0.1"
@@ -103,6 +104,8 @@ def _load() -> None:
     dask.config.set(CONFIG)  # before Dask's schedulers look at it
     import distributed  # noqa: F401
 
+    adopt("distributed")
+
 
 async def _client(settings: ClusterSettings, own: Any) -> Any:
     from distributed import Client
@@ -131,7 +134,7 @@ async def _local(settings: ClusterSettings) -> tuple[Any, int]:
     if processes:
         kind: dict[str, Any] = {
             "memory_limit": (memory - SERVICE) // count,
-            "preload": ["app.jobs.runner"],
+            "preload": ["app.logbook", "app.jobs.runner"],
             "env": {"KAPPAFIT_THREADS": "1"},
         }
     else:
@@ -143,9 +146,7 @@ async def _local(settings: ClusterSettings) -> tuple[Any, int]:
         host=HERE,
         protocol="tcp" if settings.tls is None else "tls",
         dashboard_address=None,
-        scheduler_kwargs={
-            "dashboard_address": f"{HERE}:0"
-        },  # its web server has no use, but a port
+        scheduler_kwargs={"dashboard_address": f"{HERE}:0"},  # of no use, but it takes a port
         security=_security(settings),
         silence_logs=False,
         asynchronous=True,
