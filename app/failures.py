@@ -107,6 +107,12 @@ def _http(_: Request, error: Exception) -> Answer:
     return details.model_copy(update={"type": kind}), dict(error.headers or {})
 
 
+def _overloaded(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, Overloaded)
+    details = problem_details(503, "Too many requests are waiting", str(error))
+    return details, {"Retry-After": str(error.retry_after)}
+
+
 def _unexpected(request: Request, error: Exception) -> Answer:
     log.error("unexpected failure", route=route_of(request.scope), exc_info=error)
     detail = "an error of the service, not of your document; it has been logged"
@@ -134,7 +140,7 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
-    Overloaded: _simple(503, "Too many requests are waiting", {"Retry-After": "2"}),
+    Overloaded: _overloaded,
     TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
     QueueFull: _simple(503, "Too many jobs are waiting", {"Retry-After": "30"}),
     KeyReused: _simple(422, "The Idempotency-Key is taken"),

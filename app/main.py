@@ -24,7 +24,7 @@ from app.routes import ROUTERS
 from app.routes.openapi import with_own_schemas
 from app.settings import Settings
 from app.stopping import Stop
-from app.work import Workers
+from app.work import Room, Workers
 
 DESCRIPTION = """Temperatures measured on a heated bar in; the bar's thermal parameters out, with
 exact gradients, honest uncertainties, and a proof of both. Every example below runs as it stands.
@@ -45,7 +45,8 @@ def create_app(
         state, loop = service.state, asyncio.get_running_loop()
         loop.set_exception_handler(logbook.loop_failed)
         state.settings = settings
-        state.workers = Workers(settings.workers, settings.max_waiting, settings.request_seconds)
+        room = Room(settings.max_waiting, settings.wait_seconds, settings.request_seconds)
+        state.workers = Workers(settings.workers, room, state.metrics)
         state.warm = loop.run_in_executor(None, solver.warm_up)
         owned = store or open_store(settings)
         state.archive = Archive(owned)

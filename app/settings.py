@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     max_waiting: int = Field(
         default=64, ge=0, description="requests waiting for a worker; more get 503"
     )
+    wait_seconds: float = Field(
+        default=4.0, gt=0, description="time a request may wait for a worker; then 503"
+    )
     body_seconds: float = Field(
         default=30.0, gt=0, description="time a client has to send its body"
     )

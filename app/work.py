@@ -2,75 +2,157 @@
 
 The kernels run without the GIL, so a thread per core is enough and the loop stays free. A request
 whose client has gone, or whose time is up, is told so by its pulse, which every march calls at
-least every 0.2 s.
+least every 0.2 s. The queue is bounded in length and in time: what would wait for longer, going by
+what requests took so far, is refused at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from fastapi import Request
 
+from app.metrics import Metrics
+from app.problems import details_of
 from solver import Cancelled
 
 Result = TypeVar("Result")
+Pulse = Callable[[], None]
 POLL_SECONDS = 0.25
+WEIGHT = 0.1  # of the newest in the running mean of what requests take
 
 
 class Overloaded(Exception):
-    """Too many requests are waiting."""
+    """Too many requests are waiting; `retry_after`: seconds until there may be room."""
+
+    def __init__(self, words: str, retry_after: int) -> None:
+        super().__init__(words)
+        self.retry_after = retry_after
 
 
 class TimeUp(Exception):
     """A request used up its solving time."""
 
 
-class Workers:
-    """The threads that solve, and how many requests may wait for them."""
+class Gone(TimeUp):
+    """Its client did not wait for the answer."""
 
-    def __init__(self, count: int, max_waiting: int, seconds: float) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="solve")
-        self._room = count + max_waiting
-        self._seconds = seconds
-        self._taken = 0
 
-    async def run(self, request: Request, work: Callable[[Callable[[], None]], Result]) -> Result:
-        """`work(pulse)` in a thread. Raises Overloaded, TimeUp, or what `work` raises."""
-        if self._taken >= self._room:
-            raise Overloaded
-        self._taken += 1
-        stop = threading.Event()
+@dataclass(frozen=True)
+class Room:
+    """What may wait and take how long.
 
-        def job() -> Result:
-            deadline = time.monotonic() + self._seconds  # waiting for a thread does not count
+    max_waiting: requests that may wait for a worker; wait_seconds: for so long; seconds: the
+    solving time of one.
+    """
 
-            def pulse() -> None:
-                if stop.is_set() or time.monotonic() > deadline:
-                    raise Cancelled
+    max_waiting: int
+    wait_seconds: float
+    seconds: float
 
-            pulse()
+
+@dataclass
+class _Turn:
+    """One request's time in a thread."""
+
+    asked: float = field(default_factory=time.monotonic)
+    began: float | None = None
+    ended: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def take(self, work: Callable[[Pulse], Result], seconds: float) -> Result:
+        """Runs in the thread; the time until it does is not the request's."""
+        deadline = time.monotonic() + seconds
+
+        def pulse() -> None:
+            if self.stop.is_set() or time.monotonic() > deadline:
+                raise Cancelled
+
+        pulse()
+        self.began = time.monotonic()
+        try:
             return work(pulse)
+        finally:
+            self.ended = time.monotonic()
 
-        future = asyncio.get_running_loop().run_in_executor(self._threads, job)
-        future.add_done_callback(lambda _: self._release())
+
+class Workers:
+    """The threads that solve."""
+
+    def __init__(self, count: int, room: Room, metrics: Metrics) -> None:
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="solve")
+        self._count, self._room, self._metrics = count, room, metrics
+        self._taken = 0
+        self._mean = 0.0  # seconds
+        metrics.waiting(self.waiting)
+
+    async def run(self, request: Request, work: Callable[[Pulse], Result]) -> Result:
+        """`work(pulse)` in a thread. Raises Overloaded, TimeUp, or what `work` raises."""
+        self.admit()
+        turn, task = _Turn(), request.scope["route"].name
+        job = self._threads.submit(turn.take, work, self._room.seconds)
+        future = asyncio.wrap_future(job)
+        self._taken += 1
+        future.add_done_callback(lambda done: self._release(done, turn, task))
+        gone = False
         try:
             while not (await asyncio.wait({future}, timeout=POLL_SECONDS))[0]:
-                if await request.is_disconnected():
-                    stop.set()
+                late = time.monotonic() - turn.asked > self._room.wait_seconds
+                if late and job.cancel():  # one that has begun cannot be
+                    raise self._overloaded(self._room.wait_seconds)
+                if gone := await request.is_disconnected():
+                    turn.stop.set()
             return future.result()
         except Cancelled:
-            raise TimeUp from None
+            if gone:
+                raise Gone from None
+            raise TimeUp(f"a request may take {self._room.seconds:g} s of solving") from None
         finally:
-            stop.set()
+            turn.stop.set()
+
+    def admit(self) -> None:
+        """Raises Overloaded where one more would wait for too long."""
+        if self._taken < self._count:
+            return
+        wait = (self.waiting() + 1) * self._mean / self._count
+        if self.waiting() >= self._room.max_waiting or wait > self._room.wait_seconds:
+            raise self._overloaded(wait)
+
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return max(0, self._taken - self._count)
 
     def close(self) -> None:
         """Let running work end, take no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _release(self) -> None:
+    def _overloaded(self, wait: float) -> Overloaded:
+        words = (
+            f"{self.waiting()} requests are waiting for a worker; the limits are "
+            f"{self._room.max_waiting} requests and {self._room.wait_seconds:g} s"
+        )
+        return Overloaded(words, max(1, min(60, math.ceil(wait))))
+
+    def _release(self, done: asyncio.Future[Any], turn: _Turn, task: str) -> None:
         self._taken -= 1
+        error = None if done.cancelled() else done.exception()
+        if turn.began is not None:
+            seconds = turn.ended - turn.began
+            self._mean += WEIGHT * (seconds - self._mean)
+            self._metrics.solved(task, _outcome(error), seconds)
+
+
+def _outcome(error: BaseException | None) -> str:
+    if error is None:
+        return "ok"
+    if isinstance(error, Cancelled):
+        return "stopped"
+    refused = isinstance(error, Exception) and details_of(error) is not None
+    return "refused" if refused else "failed"

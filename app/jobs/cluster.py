@@ -99,7 +99,8 @@ class Cluster:
 
 
 def _load() -> None:
-    import dask
+    # By the door that pint may be at: where two threads take two doors, neither gets in.
+    import dask.base
 
     dask.config.set(CONFIG)  # before Dask's schedulers look at it
     import distributed  # noqa: F401
