@@ -11,6 +11,7 @@ from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from app.aside import ReaderLost
 from app.body import BodyTooLarge, BodyTooSlow, WrongType
 from app.jobs.foreman import QueueFull
 from app.jobs.job import KeyReused, StoreUnavailable
@@ -141,6 +142,7 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
     Overloaded: _overloaded,
+    ReaderLost: _simple(503, "The body cannot be read now", {"Retry-After": "5"}),
     TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
     QueueFull: _simple(503, "Too many jobs are waiting", {"Retry-After": "30"}),
     KeyReused: _simple(422, "The Idempotency-Key is taken"),

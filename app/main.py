@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 import app
 import solver
 from app import failures, logbook
+from app.aside import Aside
 from app.jobs.archive import Archive
 from app.jobs.engine import Engine
 from app.jobs.foreman import Foreman
@@ -47,7 +49,8 @@ def create_app(
         state.settings = settings
         room = Room(settings.max_waiting, settings.wait_seconds, settings.request_seconds)
         state.workers = Workers(settings.workers, room, state.metrics)
-        state.warm = loop.run_in_executor(None, solver.warm_up)
+        state.aside = Aside()
+        state.warm = loop.run_in_executor(None, warm_up)
         owned = store or open_store(settings)
         state.archive = Archive(owned)
         state.keys = Keys(owned) if are_needed(settings.keys, host) else None
@@ -56,6 +59,7 @@ def create_app(
         yield
         await state.foreman.close()
         state.workers.close()
+        state.aside.close()
 
     service = FastAPI(
         title="kappafit",
@@ -79,6 +83,17 @@ def create_app(
 
     service.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return service
+
+
+def warm_up() -> None:
+    """Compile or load the kernels.
+
+    What is there then stays, so the garbage collector, which stops every thread for as long as it
+    looks at it, need not look again.
+    """
+    solver.warm_up()
+    gc.collect()
+    gc.freeze()
 
 
 def open_store(settings: Settings) -> Store:

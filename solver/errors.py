@@ -37,7 +37,10 @@ class InvalidExperiment(SolverError):
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems))
+        super().__init__(*problems)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{p.pointer}: {p.detail}" for p in self.problems)
 
 
 class TrialError(SolverError):
@@ -45,7 +48,10 @@ class TrialError(SolverError):
 
     def __init__(self, place: Place, code: str, detail: str) -> None:
         self.problem = Problem(place, code, detail)
-        super().__init__(detail)
+        super().__init__(place, code, detail)
+
+    def __str__(self) -> str:
+        return self.problem.detail
 
     def within(self, place: Place) -> TrialError:
         """The same error of an experiment that stands at `place`."""

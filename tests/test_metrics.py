@@ -15,7 +15,7 @@ from tests.test_service import big
 
 @pytest.fixture(scope="module")
 def measured():
-    started = Server(max_body_bytes=50_000, workers=1, max_waiting=1, request_seconds=3.0).wait()
+    started = Server(max_body_bytes=50_000, workers=1, max_waiting=1, request_seconds=1.5).wait()
     yield started
     started.stop()
 
@@ -77,7 +77,7 @@ def test_labels_are_of_a_closed_set(measured):
 def test_what_waits_and_what_is_refused(measured, document):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         sent = [pool.submit(measured.post, "/v1/calibrate", big(document)) for _ in range(3)]
-        time.sleep(1.0)
+        time.sleep(0.7)
         now = figures(measured)
         assert value(now, "requests_in_flight") == 3.0  # two, and the question itself
         assert value(now, "requests_waiting") == 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -15,13 +15,14 @@ from app.body import read_body
 from app.document import study_of
 from app.jobs.foreman import Foreman
 from app.jobs.job import ENDED, FAILED, STATUSES, SUCCESSFUL, Job, NewJob
-from app.jobs.request import JobRequest, pieces_for, read_request, within
+from app.jobs.request import pieces_for, read_request, within
 from app.jobs.runner import ENSEMBLE, TASKS, look_at, require_task
 from app.jobs.status import JobList, JobStatus, Link, status_of
 from app.jobs.store import Store
 from app.keys import Holder
 from app.prefer import Preference
 from app.routes.openapi import ASKED, JOB, PROBLEMS, problems
+from app.service import Pulse
 from app.settings import Settings
 from solver import InvalidExperiment, Problem
 
@@ -69,8 +70,9 @@ async def submit(
     settings: Settings = request.app.state.settings
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds)
 
-    def look(pulse: Any) -> tuple[str, int]:
-        return looked_at(read_request(data), settings)
+    def look(pulse: Pulse) -> tuple[str, int]:
+        found: tuple[str, int] = request.app.state.aside(pulse, looked_at, data, settings)
+        return found
 
     task, pieces = await request.app.state.workers.run(request, look)
     job = await new_job(request, holder, task, data, idempotency_key, pieces)
@@ -91,11 +93,12 @@ async def new_job(
     return await foreman.submit(NewJob(holder, task, body, pieces, idempotency_key, fingerprint))
 
 
-def looked_at(asked: JobRequest, settings: Settings) -> tuple[str, int]:
+def looked_at(data: bytes, settings: Settings) -> tuple[str, int]:
     """The task and how many pieces it is done in. Raises InvalidExperiment.
 
     An ensemble's items are not looked at: a bad one fails alone.
     """
+    asked = read_request(data)
     require_task(asked.task, ("task",), (*TASKS, ENSEMBLE))
     if asked.task != ENSEMBLE:
         with within(("document",)):

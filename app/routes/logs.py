@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.answer_text import text_of
 from app.answers import StarterAnswer
 from app.body import read_body
 from app.keys import Holder
 from app.routes.openapi import PROBLEMS
-from app.service import read_units, start_from
+from app.service import Pulse, read_units, start_from
 
 router = APIRouter(prefix="/v1", tags=["experiments"])
 
@@ -54,9 +55,9 @@ async def document(
     settings = request.app.state.settings
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds, "text/csv")
 
-    def run(pulse: Any) -> str:
-        answer = start_from(data, time=time, units=read_units(units), start=start, end=end)
-        return answer.model_dump_json()
+    def run(pulse: Pulse) -> bytes:
+        known, aside = read_units(units), request.app.state.aside
+        return text_of(aside(pulse, start_from, data, time=time, units=known, start=start, end=end))
 
     text = await request.app.state.workers.run(request, run)
     return Response(text, media_type="application/json")

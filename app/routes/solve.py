@@ -9,7 +9,9 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel
 
+from app.answer_text import text_of
 from app.answers import Answer, CheckAnswer, GradientAnswer, SimulationAnswer
+from app.aside import Read
 from app.body import read_body
 from app.document import read_document
 from app.examples import example_bytes
@@ -49,11 +51,11 @@ async def get_example() -> Response:
 
 async def _solve(request: Request, work: Callable[[Task], Reply]) -> Response:
     """Read the body, work on it in a thread, answer with JSON."""
-    settings = request.app.state.settings
+    settings, aside = request.app.state.settings, request.app.state.aside
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds)
 
-    def run(pulse: Pulse) -> str:
-        return work(Task(data, settings.limits, pulse)).model_dump_json()
+    def run(pulse: Pulse) -> bytes:
+        return text_of(work(Task(data, settings.limits, pulse, read=aside)))
 
     text = await request.app.state.workers.run(request, run)
     return Response(text, media_type="application/json")
@@ -78,14 +80,15 @@ async def calibrate(
     What takes long becomes a job (202), and so does what prefers to.
     """
     wish, settings = preference(prefer), request.app.state.settings
+    aside = request.app.state.aside
     data = await read_body(request, settings.max_body_bytes, settings.body_seconds)
 
-    def work(pulse: Pulse) -> str | None:
+    def work(pulse: Pulse) -> bytes | None:
         """The answer, or None for a document of a job."""
         with suppress(TooLong):
             if not wish.asynchronous:
-                return small_task(data, settings, pulse).calibrate().model_dump_json()
-        look_at("calibrate", read_document(data, settings.job_limits))
+                return text_of(small_task(data, settings, pulse, aside).calibrate())
+        look_at("calibrate", aside(pulse, read_document, data, settings.job_limits))
         return None
 
     text = await request.app.state.workers.run(request, work)
@@ -106,10 +109,10 @@ class TooLong(Exception):
     """The document is one for a job."""
 
 
-def small_task(data: bytes, settings: Settings, pulse: Pulse) -> Task:
+def small_task(data: bytes, settings: Settings, pulse: Pulse, read: Read) -> Task:
     """A document small enough to be worked on while its sender waits. Raises TooLong."""
     try:
-        return Task(data, settings.limits, pulse)
+        return Task(data, settings.limits, pulse, read=read)
     except InvalidExperiment as error:
         if all(p.code == "problem_too_large" for p in error.problems):
             raise TooLong from None
