@@ -69,7 +69,7 @@ say "built: $(docker image inspect --format '{{.Size}}' "$name" | awk '{printf "
 
 start=$(now)
 docker run --detach --name "$name" --network "$network" --read-only --tmpfs /tmp --cap-drop ALL \
-  --security-opt no-new-privileges --memory 512m --publish 127.0.0.1::8000 "$name" >/dev/null
+  --security-opt no-new-privileges --memory 512m --env KAPPAFIT_KEYS=off --publish 127.0.0.1::8000 "$name" >/dev/null
 url=http://$(published "$name")
 ready "$url/readyz" "$ready_seconds" || die "not ready within $ready_seconds s"
 say "ready $(milliseconds_since "$start") ms after docker run"
