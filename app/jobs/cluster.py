@@ -154,11 +154,17 @@ async def _local(settings: ClusterSettings) -> tuple[Any, int]:
         local_directory=None if settings.folder is None else str(settings.folder),
         **kind,
     )
+    starting = asyncio.ensure_future(_started(cluster))
     try:
-        return await cluster, count
-    except BaseException:
+        return await asyncio.shield(starting), count
+    except BaseException:  # a half started cluster cannot be ended
+        await asyncio.wait({starting})
         await _end(cluster)
         raise
+
+
+async def _started(cluster: Any) -> Any:
+    return await cluster
 
 
 async def _end(own: Any) -> None:

@@ -88,7 +88,7 @@ class Foreman:
         self._max_queued, self._queued = max_queued, 0
         self._works: dict[str, Work] = {}
         self._logs: dict[str, Log] = {}  # of jobs that have not ended
-        self._wake = asyncio.Event()
+        self._wake, self._closing = asyncio.Event(), False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -101,6 +101,7 @@ class Foreman:
 
     async def close(self) -> None:
         """Stop leading; what runs is taken up by the next service."""
+        self._closing = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -168,7 +169,7 @@ class Foreman:
             log.error("work on a job broke off", exc_info=task.exception())
 
     async def _lead(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self._hand_out()
             except (StoreUnavailable, EngineLost) as error:
