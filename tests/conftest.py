@@ -55,7 +55,7 @@ class Server:
         )
         self.client = httpx.Client(base_url=self.url, timeout=60.0)
 
-    def wait(self, seconds=120.0):
+    def wait(self, seconds=240.0):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
