@@ -275,12 +275,12 @@ async def seconds_of(config, count=1000):
     )
     protocol.connection_made(Transport())
     sent = HEAD + b"Content-Length: 2\r\n\r\n{}"
-    began = time.perf_counter()
+    began = time.process_time()  # others on the machine do not count
     for _ in range(count):
         protocol.data_received(sent)
         while not protocol.cycle.response_complete:
             await asyncio.sleep(0)
-    return (time.perf_counter() - began) / count
+    return (time.process_time() - began) / count
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -293,7 +293,7 @@ def test_what_it_costs_in_both_event_loops(loop):
     ours.load()
 
     async def more():
-        rounds = [(await seconds_of(ours), await seconds_of(plain)) for _ in range(5)]
+        rounds = [(await seconds_of(ours), await seconds_of(plain)) for _ in range(15)]
         return min(mine for mine, _ in rounds) - min(its for _, its in rounds)
 
     with asyncio.Runner(loop_factory=plain.get_loop_factory()) as runner:
