@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help run test lint format lock bench clean
+.PHONY: help run test faults lint format lock bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ run: $(VENV)/.kernels ## install, compile the kernels, serve on PORT (8000) of H
 
 test: lint ## lint, then the tests (PYTEST_ARGS="-k adjoint -x")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: $(VENV)/.dev ## kill workers, schedulers and services, and see that no job is lost (minutes)
+	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -2,9 +2,12 @@
 
 import concurrent.futures
 
+import pytest
+
 from tests.faults.crashes import kills_of_the_service
 
 
+@pytest.mark.faults
 def test_a_killed_service_loses_no_job_and_does_none_twice():
     found = kills_of_the_service(kills=3, jobs=12)
     assert found["accepted"] == found["successful"] == found["listed"] == 12

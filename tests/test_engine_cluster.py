@@ -14,6 +14,8 @@ from app.jobs.job import EngineLost, WorkerLost
 from tests.conftest import ROOT, free_port
 from tests.engines import Lessons, Running, piece, slow, told
 
+pytestmark = pytest.mark.faults
+
 
 @contextmanager
 def dask(*arguments):

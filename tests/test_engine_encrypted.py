@@ -9,7 +9,10 @@ from app.jobs.cluster import ClusterSettings
 from app.jobs.job import EngineLost
 from tests.engines import Running, piece
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes no certificates")
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="makes no certificates"),
+]
 
 
 def certificate(folder, name):
