@@ -11,6 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.connections import Connection, Patience
+from app.jobs.store import Store
+from app.keys import are_needed
 from app.logbook import Logbook
 from app.main import create_app, open_store
 from app.settings import Settings
@@ -24,20 +26,36 @@ def serve(host: str, port: int) -> None:
     """Listen until stopped. Raises OSError where it cannot listen, and as `open_store`."""
     listener, settings = listen(host, port), Settings()
     logbook = Logbook(settings.log_level, settings.log_format)
-    app = create_app(settings, host, open_store(settings))
+    store = open_store(settings)
+    app = create_app(settings, host, store)
     allow_files(2 * settings.max_connections + SPARE_FILES)
     here = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"[{here}]" if ":" in here else here
     base = f"http://{address}:{listener.getsockname()[1]}"
-    sys.stdout.write(
-        f"kappafit on {base} (interactive documentation: {base}/docs); try\n\n"
-        f"curl -s {base}/v1/example | "
-        f"curl -s {base}/v1/calibrate -H 'Content-Type: application/json' -d @-\n\n"
-    )
+    sys.stdout.write(greeting(base, store if are_needed(settings.keys, host) else None))
     sys.stdout.flush()
     server = StoppingServer(config_of(app, settings), app.state.stop, settings.drain_seconds)
     server.run(sockets=[listener])
     logbook.close()
+
+
+def greeting(base: str, keys: Store | None) -> str:
+    """Where the service is and how it is asked; `keys` has the keys, None where none is needed."""
+    lines = [f"kappafit on {base} (interactive documentation: {base}/docs); try", ""]
+    key = "" if keys is None else " -H 'Authorization: Bearer KEY'"
+    post = f"curl -s{key} {base}/v1/calibrate -H 'Content-Type: application/json' -d @-"
+    lines += [f"curl -s {base}/v1/example | {post}", ""]
+    if keys is not None and all(key.revoked for key in keys.keys()):
+        lines += [
+            "It wants a key, and there is none yet; make one here with",
+            "",
+            "kappafit keys add NAME",
+            "",
+            "(in a container: docker exec CONTAINER kappafit keys add NAME), or start it with",
+            "KAPPAFIT_KEYS=off where nobody else can reach it.",
+            "",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -22,6 +22,10 @@ Worker = TypeVar("Worker")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+CGROUP = Path("/sys/fs/cgroup")
+# Quota and period of version 2 and of version 1, which says -1 for no quota.
+QUOTA_FILES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+
 
 class Crew(Generic[Worker]):
     """Workers made by `make(pulse)`, as many as threads ask for at a time; `idle` are some of them.
@@ -97,10 +101,11 @@ def cores() -> int:
     """
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no such file, or "max": no quota
-        pass
+    for files in QUOTA_FILES:
+        try:
+            quota, period = " ".join((CGROUP / file).read_text() for file in files).split()
+            count = min(count, math.ceil(int(quota) / int(period)) or count)
+        except (OSError, ValueError):  # no such file, or "max": no quota
+            pass
     wanted = os.environ.get("KAPPAFIT_THREADS", "")
     return max(1, min(count, int(wanted)) if wanted.isdigit() else count)

@@ -6,7 +6,6 @@ Nothing of Dask is loaded before the first is asked for: that takes a second and
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,13 +192,6 @@ def _security(settings: ClusterSettings) -> Any:
 
 def available_memory() -> int:
     """Bytes that this process may use: of its container, or of the machine."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        if limit != "max":
-            return int(limit)
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not said on this system
-        return 4 * 2**30
+    from distributed.system import memory_limit  # knows both versions of control groups
+
+    return int(memory_limit())
