@@ -12,6 +12,7 @@ from app import folders
 from app.jobs.cluster import ClusterSettings
 from app.limits import Limits
 from app.logbook import LogFormat, LogLevel
+from app.machine import available_memory
 from solver.crew import cores
 
 
@@ -24,7 +25,11 @@ class Settings(BaseSettings):
     max_cell_steps: int = Field(
         default=20_000_000, gt=0, description="cells x steps of one document"
     )
-    max_bytes: int = Field(default=2**29, gt=0, description="estimated memory of one document")
+    max_bytes: int = Field(
+        default_factory=lambda: min(2**29, available_memory() // 8),
+        gt=0,
+        description="estimated memory of one document",
+    )
     max_unknowns: int = Field(default=1_000, gt=0, description="unknowns of one document")
     max_field_values: int = Field(
         default=1_000_000, gt=0, description="temperatures in a field answer"
@@ -65,7 +70,9 @@ class Settings(BaseSettings):
         default=2_000_000_000, gt=0, description="cells x steps of one document of a job"
     )
     max_job_bytes: int = Field(
-        default=2**30, gt=0, description="estimated memory of one document of a job"
+        default_factory=lambda: min(2**30, available_memory() // 4),
+        gt=0,
+        description="estimated memory of one document of a job",
     )
     max_items: int = Field(default=10_000, gt=0, description="items of one ensemble")
     max_queued: int = Field(default=10_000, gt=0, description="jobs waiting; more get 503")

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.jobs.job import EngineLost
 from app.logbook import adopt
+from app.machine import available_memory
 from solver.crew import cores
 
 HERE = "127.0.0.1"
@@ -76,7 +77,7 @@ class Cluster:
     @classmethod
     async def start(cls, settings: ClusterSettings) -> Cluster:
         """Workers of this machine, or the scheduler's. Raises EngineLost, which says why."""
-        await asyncio.to_thread(_load)
+        await asyncio.to_thread(_load, settings.folder)
         where = settings.scheduler or "workers of this machine"
         try:
             own, count = (None, 0) if settings.scheduler else await _local(settings)
@@ -97,11 +98,12 @@ class Cluster:
         await _end(self.own)
 
 
-def _load() -> None:
+def _load(folder: Path | None) -> None:
     # By the door that pint may be at: where two threads take two doors, neither gets in.
     import dask.base
 
-    dask.config.set(CONFIG)  # before Dask's schedulers look at it
+    # Before Dask's schedulers look at it; without a folder they take the system's temporary one.
+    dask.config.set(CONFIG | {"temporary-directory": folder and str(folder)})
     import distributed  # noqa: F401
 
     adopt("distributed")
@@ -150,7 +152,6 @@ async def _local(settings: ClusterSettings) -> tuple[Any, int]:
         security=_security(settings),
         silence_logs=False,
         asynchronous=True,
-        local_directory=None if settings.folder is None else str(settings.folder),
         **kind,
     )
     starting = asyncio.ensure_future(_started(cluster))
@@ -188,10 +189,3 @@ def _security(settings: ClusterSettings) -> Any:
     files = {f"tls_{part}_cert": certificate for part in parts}
     files |= {f"tls_{part}_key": key for part in parts}
     return Security(tls_ca_file=authority, require_encryption=True, **files)
-
-
-def available_memory() -> int:
-    """Bytes that this process may use: of its container, or of the machine."""
-    from distributed.system import memory_limit  # knows both versions of control groups
-
-    return int(memory_limit())
