@@ -63,6 +63,12 @@ def test_a_job_gives_the_answer_of_the_call(server, document):
     )
 
 
+def test_pieces_that_end_at_the_same_time_end_their_job(server, document):
+    two = {"document": document, "items": [{}, {}]}  # a piece each, on two workers
+    jobs = [submitted(server, two, "ensemble") for _ in range(40)]
+    assert {ended(server, location, 30.0)["status"] for location in jobs} == {"successful"}
+
+
 @pytest.mark.parametrize(
     ("task", "query", "options"),
     [

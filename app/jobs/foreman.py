@@ -253,10 +253,11 @@ class Foreman:
         elif outcome.status == DISMISSED:
             work.give_back(piece.number)  # of no consequence where the job was dismissed
         elif work.left or len(work.flying) > 1:
-            progress = work.progress
-            await self._archive.surely(
-                Store.keep, work.job.id, piece.number, outcome.body, progress
-            )
+            kept = work.job.id, piece.number, outcome.body, work.progress
+            await self._archive.surely(Store.keep, *kept)
+            work.flying.discard(piece.number)
+            if not (work.left or work.flying):  # the others ended while this was written
+                await self._end(work, SUCCESSFUL)
         else:
             await self._end(work, SUCCESSFUL, piece=piece.number, body=outcome.body)
 
