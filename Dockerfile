@@ -5,7 +5,8 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN python -m venv --without-pip /opt/kappafit \
  && pip --python /opt/kappafit/bin/python install \
-        --require-hashes --only-binary :all: --requirement requirements.lock
+        --require-hashes --only-binary :all: --requirement requirements.lock \
+ && find /opt/kappafit -type d -name tests -prune -exec rm -r {} + # 74 MB that nobody runs here
 COPY pyproject.toml README.md LICENSE ./
 COPY solver solver
 COPY app app
@@ -26,9 +27,10 @@ RUN groupadd --gid 10001 kappafit \
         --shell /usr/sbin/nologin kappafit \
  && install -d -o kappafit -g kappafit /var/cache/kappafit /var/lib/kappafit
 COPY --from=build /opt/kappafit /opt/kappafit
+COPY --chmod=0755 docker/entrypoint.sh /usr/local/bin/
 USER 10001:10001
 # The kernels' machine code is kept under the environment's path, for this machine's processor: where
-# the image runs on another kind, the service compiles them anew as it starts (a quarter of a minute).
+# the image runs on another kind, the service compiles them anew as it starts (a minute or two).
 RUN kappafit warm-up
 VOLUME /var/lib/kappafit
 EXPOSE 8000
@@ -38,4 +40,8 @@ import http.client, sys; \
 connection = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); \
 connection.request('GET', '/readyz'); \
 sys.exit(connection.getresponse().status != 200)"]
+# It listens on all addresses of its container, and so asks for keys: `docker exec CONTAINER kappafit
+# keys add NAME` makes one. With -e KAPPAFIT_KEYS=off none is needed, for a port that is published on
+# this machine alone: -p 127.0.0.1:8000:8000.
+ENTRYPOINT ["entrypoint.sh"]
 CMD ["kappafit", "serve", "--host", "0.0.0.0", "--port", "8000"]
