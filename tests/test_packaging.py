@@ -111,9 +111,13 @@ print({{name.partition(".")[0] for name in sys.modules}} - set(sys.stdlib_module
     assert not loaded & (service | {"app", "starlette"})
 
 
-@pytest.mark.parametrize("script", [".ci/run", "tests/docker_probe.sh"])
+@pytest.mark.parametrize(
+    "script",
+    [ROOT / ".ci" / "run", *ROOT.glob("tests/*.sh"), *ROOT.glob("docker/**/*.sh")],
+    ids=str,
+)
 def test_scripts_parse(script):
-    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
+    subprocess.run(["bash", "-n", str(script)], check=True)
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
