@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
@@ -18,6 +17,7 @@ from app.jobs.job import KeyReused, StoreUnavailable
 from app.keys import CHALLENGE, Unauthorised
 from app.logbook import logger
 from app.problems import ProblemDetails, details_of, problem_details
+from app.rates import TooOften
 from app.requests import route_of
 from app.strict_json import NotJson
 from app.work import Overloaded, TimeUp
@@ -35,12 +35,10 @@ def install(app: FastAPI) -> None:
 
 
 def unanswered(scope: Scope, error: BaseException) -> Response:
-    """To what had no answer: an error of ours, or a request that outlasts the service."""
-    request = Request(scope)
-    if isinstance(error, asyncio.CancelledError):
-        return _answered(request, Stopping(), _stopping)
-    assert isinstance(error, Exception)
-    return _answered(request, error, _unexpected)
+    """To what came to no route, to an error of ours, or to a request that outlasts the service."""
+    if not isinstance(error, Exception):  # cancelled
+        error = Stopping()
+    return _answered(Request(scope), error, ANSWERS.get(type(error), _unexpected))
 
 
 class Stopping(Exception):
@@ -58,7 +56,7 @@ def _answered(
     metrics, reason = getattr(request.app.state, "metrics", None), limit_of(error)
     if metrics is not None and reason is not None:
         metrics.rejected(reason)
-    more = {"instance": request.url.path[:200], "request_id": request_id(request)}
+    more = {"instance": request.scope["path"][:200], "request_id": request_id(request)}
     text = details.model_copy(update=more).model_dump_json(exclude_none=True, ensure_ascii=True)
     return Response(text, details.status, headers, "application/problem+json")
 
@@ -114,13 +112,16 @@ def _overloaded(_: Request, error: Exception) -> Answer:
     return details, {"Retry-After": str(error.retry_after)}
 
 
+def _too_often(_: Request, error: Exception) -> Answer:
+    assert isinstance(error, TooOften)
+    return problem_details(429, "Too many requests", str(error)), error.headers
+
+
 def _unexpected(request: Request, error: Exception) -> Answer:
     log.error("unexpected failure", route=route_of(request.scope), exc_info=error)
     detail = "an error of the service, not of your document; it has been logged"
     return problem_details(500, "Internal error", detail), {}
 
-
-_stopping = _simple(503, "The service is stopping", {"Retry-After": "5"})
 
 TOO_LARGE = {"problem_too_large", "answer_too_large"}
 LIMITS: dict[type[Exception], str] = {
@@ -129,6 +130,7 @@ LIMITS: dict[type[Exception], str] = {
     Overloaded: "busy",
     TimeUp: "time",
     QueueFull: "jobs",
+    TooOften: "rate",
 }
 ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     InvalidExperiment: _documents,
@@ -141,7 +143,9 @@ ANSWERS: dict[type[Exception], Callable[[Request, Exception], Answer]] = {
     WrongType: _simple(415, "Send what is read here"),
     BodyTooLarge: _simple(413, "The body is too large"),
     BodyTooSlow: _simple(408, "The body did not arrive in time", {"Connection": "close"}),
+    TooOften: _too_often,
     Overloaded: _overloaded,
+    Stopping: _simple(503, "The service is stopping", {"Retry-After": "5"}),
     ReaderLost: _simple(503, "The body cannot be read now", {"Retry-After": "5"}),
     TimeUp: _simple(503, "The solving time of a request is used up", {"Retry-After": "60"}),
     QueueFull: _simple(503, "Too many jobs are waiting", {"Retry-After": "30"}),

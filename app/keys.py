@@ -23,6 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from app.jobs.job import StoreUnavailable
 from app.jobs.keyring import hash_of
 from app.jobs.store import Store
+from app.rates import within_rate
 
 REMEMBERED = 5.0  # seconds until the store is asked again; a revoked key works no longer than that
 CHALLENGE = 'Bearer realm="kappafit", Basic realm="kappafit"'
@@ -80,11 +81,11 @@ async def holder(
 ) -> str:
     """The holder of a request, for routes to depend on; asks `app.state.keys`, None for no keys.
 
-    Raises Unauthorised, or StoreUnavailable where the store cannot say who this is.
+    Raises Unauthorised, TooOften, or StoreUnavailable where the store cannot say who this is.
     """
     keys: Keys | None = request.app.state.keys
     if keys is None:
-        return ""
+        return within_rate(request, "")
     offered = (
         bearer.credentials if bearer else None,
         api_key,
@@ -93,7 +94,7 @@ async def holder(
     secrets = [secret for secret in offered if secret]
     for secret in secrets:
         if found := await keys.holder(secret):
-            return found
+            return within_rate(request, found)
     raise Unauthorised(UNKNOWN if secrets else WANTED)
 
 

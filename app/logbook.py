@@ -30,6 +30,7 @@ OURS = ("kappafit", "uvicorn")
 WAITING_LINES = 10_000
 LONGEST = 500  # characters of a value
 FRAMES = 20  # of a traceback, the innermost
+GATHER_SECONDS = 0.05
 FLUSH_SECONDS = 1.0
 STDERR = 2
 LOST = "%d lines of the log were lost: nobody read them"
@@ -61,6 +62,7 @@ class Logbook(logging.Handler):
         super().__init__()
         self._file, self._lost = file, 0
         self._lines: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._ending = threading.Event()
         terminal = os.isatty(file)
         as_text = format == "text" or (format == "auto" and terminal)
         self._render = _as_text(terminal) if as_text else _as_json
@@ -70,6 +72,7 @@ class Logbook(logging.Handler):
         logging._srcfile = None  # the documented ways to make a record cost less
         logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         for name in OURS:
+            adopt(name)
             logging.getLogger(name).setLevel(level.upper())
         warnings.showwarning = _warned
         threading.excepthook = _thread_failed
@@ -85,20 +88,26 @@ class Logbook(logging.Handler):
 
     def close(self) -> None:
         """Write what is waiting, where that is read, and write no more."""
-        logging.getLogger().removeHandler(self)
+        root = logging.getLogger()
+        root.addHandler(logging.NullHandler())  # without any, Python would print the rest
+        root.removeHandler(self)
         self._lines.put(None)
+        self._ending.set()
         self._thread.join(FLUSH_SECONDS)
         super().close()
 
     def _write(self) -> None:
-        for record in iter(self._lines.get, None):
-            lost, self._lost = self._lost, 0
-            try:
+        """Lines as they come, several at a time: to be woken for each would cost the others."""
+        try:
+            for record in iter(self._lines.get, None):
+                self._put(record)
+                lost, self._lost = self._lost, 0
                 if lost:
                     self._put(_warning(LOST, lost))
-                self._put(record)
-            except OSError:  # nobody will read any more
-                return
+                if self._lines.empty():
+                    self._ending.wait(GATHER_SECONDS)
+        except OSError:  # nobody will read any more
+            return
 
     def _put(self, record: logging.LogRecord) -> None:
         try:

@@ -21,6 +21,7 @@ from app.jobs.runner import Bounds
 from app.jobs.store import Store
 from app.keys import Keys, are_needed
 from app.metrics import Metrics
+from app.rates import rates_of
 from app.requests import Requests
 from app.routes import ROUTERS
 from app.routes.openapi import with_own_schemas
@@ -54,6 +55,7 @@ def create_app(
         owned = store or open_store(settings)
         state.archive = Archive(owned)
         state.keys = Keys(owned) if are_needed(settings.keys, host) else None
+        state.rates = rates_of(settings.rate, keys=state.keys is not None)
         state.foreman = foreman_of(settings, state.archive, state.metrics)
         await state.foreman.start()
         yield
@@ -70,7 +72,12 @@ def create_app(
         redoc_url=None,
     )
     service.state.stop, service.state.metrics = Stop(), Metrics()
-    service.add_middleware(Requests, metrics=service.state.metrics, failed=failures.unanswered)
+    service.add_middleware(
+        Requests,
+        metrics=service.state.metrics,
+        admit=lambda: service.state.workers.admit(),
+        failed=failures.unanswered,
+    )
     for router in ROUTERS:
         service.include_router(router)
     failures.install(service)

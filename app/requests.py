@@ -29,10 +29,16 @@ log = logger("kappafit.requests")
 
 
 class Requests:
-    """The middleware. `failed` answers what nobody else has: an error, or a cancelled request."""
+    """The middleware.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, failed: Failed) -> None:
-        self._app, self._metrics, self._failed = app, metrics, failed
+    `admit` raises where a POST has no prospect of being worked on: to say so must cost little.
+    `failed` answers that, and what nobody else has: an error, or a cancelled request.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, admit: Callable[[], None], failed: Failed
+    ) -> None:
+        self._app, self._metrics, self._admit, self._failed = app, metrics, admit, failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,6 +61,8 @@ class Requests:
 
         self._metrics.request_began()
         try:
+            if scope["method"] == "POST":
+                self._admit()
             await self._app(scope, receive, send_on)
         except (Exception, asyncio.CancelledError) as error:
             if status != GONE:
@@ -74,7 +82,7 @@ class Requests:
             status=status,
             seconds=round(seconds, 6),
             bytes=size,
-            holder=scope["state"].get("holder"),
+            holder=scope["state"].get("holder") or None,
         )
 
 

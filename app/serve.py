@@ -18,6 +18,7 @@ from app.main import create_app, open_store
 from app.settings import Settings
 from app.stopping import StoppingServer
 
+AT_A_TIME = 100  # connections accepted before others are looked after again
 KEEP_ALIVE = 60  # seconds in which an idle connection is kept
 SPARE_FILES = 256  # beside connections: the store, workers, the log
 
@@ -69,6 +70,8 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=partial(Connection, patience),  # type: ignore[arg-type]  # called as a class is
+        loop="asyncio",  # uvloop asks for the GIL at every event, and waits for who solves
+        backlog=AT_A_TIME,
         ws="none",
         log_config=None,
         access_log=False,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from limits import parse as parse_rate
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import folders
@@ -95,11 +96,23 @@ class Settings(BaseSettings):
     keys: Literal["auto", "on", "off"] = Field(
         default="auto", description="whether a key is needed; auto: unless it listens on loopback"
     )
+    rate: str | None = Field(
+        default=None,
+        description='calls with a body of one key, e.g. 600/minute; "" for no limit, as without '
+        "keys, where it is of one address",
+    )
     metrics: bool = Field(default=True, description="whether /metrics answers")
     log_level: LogLevel = Field(default="info", description="from which on events are logged")
     log_format: LogFormat = Field(
         default="auto", description="json, or text; auto: text on a terminal"
     )
+
+    @field_validator("rate")
+    @classmethod
+    def _rate_can_be_read(cls, rate: str | None) -> str | None:
+        if rate:
+            parse_rate(rate)
+        return rate
 
     @property
     def limits(self) -> Limits:

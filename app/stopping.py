@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 
+WAITING_CONNECTIONS = 2048
 CLOSING_SECONDS = 15.0  # in which store, workers and threads must be let go
 
 
@@ -33,6 +35,12 @@ class StoppingServer(uvicorn.Server):
         super().__init__(config)
         self._stop, self._drain_seconds = stop, drain_seconds
         self._until: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn, which takes `backlog` connections at a time; more may wait for that."""
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING_CONNECTIONS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._stop.asked:

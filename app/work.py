@@ -1,9 +1,10 @@
 """Solving off the event loop: a few threads, a bounded queue, and a way to stop.
 
-The kernels run without the GIL, so a thread per core is enough and the loop stays free. A request
-whose client has gone, or whose time is up, is told so by its pulse, which every march calls at
-least every 0.2 s. The queue is bounded in length and in time: what would wait for longer, going by
-what requests took so far, is refused at once.
+The kernels run without the GIL, so a thread per core is enough and the loop stays free. Between
+kernels the threads hold it, so where the loop is late (when thousands of clients come at once) they
+wait until it has caught up. A request whose client has gone, or whose time is up, is told so by its
+pulse, which every march calls at least every 0.2 s. The queue is bounded in length and in time:
+what would wait for longer, going by what requests took so far, is refused at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from solver import Cancelled
 Result = TypeVar("Result")
 Pulse = Callable[[], None]
 POLL_SECONDS = 0.25
+BEAT_SECONDS = 0.02
+LATE_SECONDS = 0.05
+GIVE_WAY_SECONDS = 0.5  # at most, and again at the next pulse
 WEIGHT = 0.1  # of the newest in the running mean of what requests take
 
 
@@ -58,10 +62,43 @@ class Room:
     seconds: float
 
 
+class Way:
+    """Of the loop before the threads: they go on while it is on time."""
+
+    def __init__(self) -> None:
+        self._free = threading.Event()
+        self._free.set()
+        self._beating = False
+
+    def give(self) -> None:
+        """In a thread: wait until the loop has caught up, or for a while."""
+        if not self._free.is_set():
+            self._free.wait(GIVE_WAY_SECONDS)
+
+    def watch(self, busy: Callable[[], bool]) -> None:
+        """On the loop: see whether it is on time, as long as threads are `busy`."""
+        if not self._beating:
+            self._beating = True
+            self._next(asyncio.get_running_loop(), busy)
+
+    def _next(self, loop: asyncio.AbstractEventLoop, busy: Callable[[], bool]) -> None:
+        loop.call_later(BEAT_SECONDS, self._beat, loop, loop.time() + BEAT_SECONDS, busy)
+
+    def _beat(self, loop: asyncio.AbstractEventLoop, due: float, busy: Callable[[], bool]) -> None:
+        self._beating = busy()
+        if self._beating and loop.time() - due > LATE_SECONDS:
+            self._free.clear()
+        else:
+            self._free.set()
+        if self._beating:
+            self._next(loop, busy)
+
+
 @dataclass
 class _Turn:
     """One request's time in a thread."""
 
+    way: Way
     asked: float = field(default_factory=time.monotonic)
     began: float | None = None
     ended: float = 0.0
@@ -72,6 +109,7 @@ class _Turn:
         deadline = time.monotonic() + seconds
 
         def pulse() -> None:
+            self.way.give()
             if self.stop.is_set() or time.monotonic() > deadline:
                 raise Cancelled
 
@@ -91,15 +129,17 @@ class Workers:
         self._count, self._room, self._metrics = count, room, metrics
         self._taken = 0
         self._mean = 0.0  # seconds
+        self._way = Way()
         metrics.waiting(self.waiting)
 
     async def run(self, request: Request, work: Callable[[Pulse], Result]) -> Result:
         """`work(pulse)` in a thread. Raises Overloaded, TimeUp, or what `work` raises."""
         self.admit()
-        turn, task = _Turn(), request.scope["route"].name
+        turn, task = _Turn(self._way), request.scope["route"].name
         job = self._threads.submit(turn.take, work, self._room.seconds)
         future = asyncio.wrap_future(job)
         self._taken += 1
+        self._way.watch(lambda: self._taken > 0)
         future.add_done_callback(lambda done: self._release(done, turn, task))
         gone = False
         try:

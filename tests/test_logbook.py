@@ -26,6 +26,7 @@ def lines():
     hooks = warnings.showwarning, threading.excepthook, sys.unraisablehook
     options = "_srcfile", "logThreads", "logProcesses", "logMultiprocessing"
     before = {name: getattr(logging, name) for name in options}
+    handlers = logging.getLogger().handlers[:]
     books, files = [], []
 
     def start(format="json", level="info"):
@@ -44,6 +45,7 @@ def lines():
     yield start
     assert not books
     warnings.showwarning, threading.excepthook, sys.unraisablehook = hooks
+    logging.getLogger().handlers[:] = handlers
     for name, value in before.items():
         setattr(logging, name, value)
     for name in OURS:
@@ -198,9 +200,9 @@ def sent(tmp_path_factory):
     return log.read_text(), key
 
 
-def new_key(server):
+def new_key(server, name="someone"):
     made = subprocess.run(
-        [sys.executable, "-m", "app", "keys", "add", "someone"],
+        [sys.executable, "-m", "app", "keys", "add", name],
         cwd=ROOT,
         env=os.environ | {"KAPPAFIT_DATA": server.folder.name},
         capture_output=True,
