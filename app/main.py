@@ -24,7 +24,7 @@ from app.metrics import Metrics
 from app.rates import rates_of
 from app.requests import Requests
 from app.routes import ROUTERS
-from app.routes.openapi import with_own_schemas
+from app.routes.openapi import with_headers, with_own_schemas
 from app.settings import Settings
 from app.stopping import Stop
 from app.work import Room, Workers
@@ -85,7 +85,7 @@ def create_app(
 
     def openapi() -> dict[str, Any]:
         if service.openapi_schema is None:
-            service.openapi_schema = with_own_schemas(plain_openapi())
+            service.openapi_schema = with_headers(with_own_schemas(plain_openapi()))
         return service.openapi_schema
 
     service.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,12 +1,16 @@
 """The service in operation: how it stops, and what it says of each request."""
 
+import asyncio
 import concurrent.futures
+import re
 import signal
 import time
 
 import httpx
 import pytest
 
+from app.metrics import Metrics
+from app.requests import Requests, request_id_of
 from tests.conftest import Server
 from tests.test_service import big
 
@@ -76,3 +80,63 @@ def test_a_second_signal_ends_it_at_once(started, document, first):
         assert time.monotonic() - began < 1.0
         with pytest.raises(httpx.TransportError):
             running.result()
+
+
+def test_every_answer_has_a_request_id(server):
+    for path, status in (("/healthz", 200), ("/nowhere", 404), ("/v1/gradient", 405)):
+        reply = server.client.get(path)
+        assert reply.status_code == status
+        assert re.fullmatch("[0-9a-f]{16}", reply.headers["x-request-id"])
+        if status != 200:
+            assert reply.json()["request_id"] == reply.headers["x-request-id"]
+    mine = {"X-Request-ID": "mine.1-2_3"}
+    reply = server.post("/v1/gradient", b"{", headers=mine)
+    assert reply.headers["x-request-id"] == reply.json()["request_id"] == "mine.1-2_3"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"two words", b"a" * 65, b"\xc3\xa9", b"a\x1b[31m", b"a/b", b"a\n"]
+)
+def test_an_id_that_is_not_well_formed_is_not_taken(sent):
+    headers = [(b"x-request-id", sent)]
+    assert request_id_of(headers) != request_id_of(headers)
+    assert request_id_of([(b"x-request-id", b"a" * 64)]) == "a" * 64
+
+
+def test_the_description_tells_of_headers_and_of_refusals(server):
+    described = server.client.get("/openapi.json").json()
+    known = described["components"]["headers"]
+    for path, item in described["paths"].items():
+        for method, operation in item.items():
+            responses = operation["responses"]
+            assert all("X-Request-ID" in response["headers"] for response in responses.values())
+            assert method == "get" or {"401", "429", "503"} <= set(responses), path
+            for status in {"429", "503"} & set(responses):
+                assert "Retry-After" in responses[status]["headers"]
+            used = {name for response in responses.values() for name in response["headers"]}
+            assert used <= set(known)
+    assert "request_id" in described["components"]["schemas"]["ProblemDetails"]["properties"]
+
+
+def test_the_middleware_costs_little():
+    async def application(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def send(message):
+        pass
+
+    async def seconds(app, count=300):
+        headers = [(b"host", b"here"), (b"content-type", b"application/json")]
+        began = time.process_time()
+        for _ in range(count):
+            scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+            await app(scope, None, send)
+        return (time.process_time() - began) / count
+
+    async def more():
+        around = Requests(application, Metrics(), lambda: None, None)
+        rounds = [(await seconds(around), await seconds(application)) for _ in range(15)]
+        return min(with_it for with_it, _ in rounds) - min(without for _, without in rounds)
+
+    assert asyncio.run(more()) < 50e-6

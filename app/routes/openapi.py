@@ -75,6 +75,33 @@ JOB = sent(
 )
 
 
+# Headers of answers, by what they are named there, and the statuses that have them.
+HEADERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "X-Request-ID": ("string", "as it was sent, where well formed, or a new one; the log's", ()),
+    "Retry-After": ("integer", "seconds until it may be tried again", ("202", "429", "503")),
+    "RateLimit-Limit": ("integer", "calls within the window of the rate", ("429",)),
+    "RateLimit-Remaining": ("integer", "of these, how many are left", ("429",)),
+    "RateLimit-Reset": ("integer", "seconds until there is room again", ("429",)),
+}
+
+
+def with_headers(openapi: dict[str, Any]) -> dict[str, Any]:
+    """Add the headers of all answers."""
+    openapi.setdefault("components", {})["headers"] = {
+        name: {"description": words, "schema": {"type": kind}}
+        for name, (kind, words, _) in HEADERS.items()
+    }
+    for item in openapi["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                response["headers"] = response.get("headers", {}) | {
+                    name: {"$ref": f"#/components/headers/{name}"}
+                    for name, (_, _, statuses) in HEADERS.items()
+                    if not statuses or status in statuses
+                }
+    return openapi
+
+
 def with_own_schemas(openapi: dict[str, Any]) -> dict[str, Any]:
     """Add to the OpenAPI components what the routes read and write by themselves."""
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
