@@ -58,6 +58,7 @@ def create_app(
         state.rates = rates_of(settings.rate, keys=state.keys is not None)
         state.foreman = foreman_of(settings, state.archive, state.metrics)
         await state.foreman.start()
+        state.stop.hooks.append(state.foreman.part)
         yield
         await state.foreman.close()
         state.workers.close()

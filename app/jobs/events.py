@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST = 20_000  # events of one job; of more the last ones are left out
+INTERRUPTED = "interrupted"  # said in place of a status where the service stops before the job ends
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Log:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.ended = False
+        self._parted = False
         self._more = asyncio.Event()
 
     def add(self, kind: str, data: dict[str, Any], *, last: bool = False) -> None:
@@ -33,29 +35,43 @@ class Log:
         if len(self.events) < MOST or last:
             self.events.append(Event(len(self.events) + 1, kind, data))
         self.ended = self.ended or last
-        self._more.set()
-        self._more = asyncio.Event()
+        self._tell()
+
+    def part(self) -> None:
+        """Let go of those who follow: the job goes on, but this service does not."""
+        self._parted = True
+        self._tell()
 
     async def after(self, number: int) -> AsyncIterator[Event]:
-        """The events after this number, as they happen, to the last."""
+        """The events after this number, as they happen, to the last.
+
+        Who is let go of before that hears so under the number it has: it can resume there.
+        """
         while True:
             for event in self.events[number:]:
                 yield event
                 number = event.number
             if self.ended:
                 return
+            if self._parted:
+                yield Event(number, "status", {"status": INTERRUPTED})
+                return
             if number >= len(self.events):
                 await self._more.wait()
 
     async def end(self) -> None:
-        """Wait for the last event."""
-        while not self.ended:
+        """Wait for the last event, or until one is let go of."""
+        while not (self.ended or self._parted):
             await self._more.wait()
 
     def text(self, kind: str, data: dict[str, Any]) -> bytes:
         """All of it and a last event as JSON, for the store."""
         events = [*self.events, Event(len(self.events) + 1, kind, data)]
         return json.dumps([[e.number, e.kind, e.data] for e in events]).encode()
+
+    def _tell(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
 
 
 def read_events(text: bytes | None) -> list[Event]:

@@ -88,7 +88,7 @@ class Foreman:
         self._max_queued, self._queued = max_queued, 0
         self._works: dict[str, Work] = {}
         self._logs: dict[str, Log] = {}  # of jobs that have not ended
-        self._wake, self._closing = asyncio.Event(), False
+        self._wake, self._closing, self._parted = asyncio.Event(), False, False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -99,14 +99,19 @@ class Foreman:
         self._begin(self._lead())
         self._begin(self._expire())
 
+    def part(self) -> None:
+        """Let go of all who watch jobs or wait for them: the service stops soon."""
+        self._parted = True
+        for watched in self._logs.values():
+            watched.part()
+
     async def close(self) -> None:
         """Stop leading; what runs is taken up by the next service."""
         self._closing = True
+        self.part()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for watched in self._logs.values():
-            watched.add("status", {"status": "interrupted"}, last=True)
         await self._engine.close()
         await self._archive.close()
 
@@ -140,7 +145,7 @@ class Foreman:
 
     async def wait(self, job: Job, seconds: float) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
-        watched = self._logs.get(job.id)
+        watched = self.log_of(job.id)
         if watched is not None:
             try:
                 await asyncio.wait_for(watched.end(), seconds)
@@ -150,7 +155,10 @@ class Foreman:
 
     def log_of(self, id: str) -> Log | None:
         """The growing log of a job that has not ended."""
-        return self._logs.get(id)
+        watched = self._logs.get(id)
+        if watched is not None and self._parted:
+            watched.part()
+        return watched
 
     def heard(self, id: str, event: dict[str, Any]) -> None:
         """A worker's event of a job."""
