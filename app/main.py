@@ -119,5 +119,6 @@ def foreman_of(settings: Settings, archive: Archive, metrics: Metrics) -> Forema
     """The foreman of a service, with its engine."""
     bounds = Bounds(settings.job_limits, settings.max_field_values)
     engine = Engine(settings.cluster, bounds, lambda job, event: foreman.heard(job, event))
+    metrics.workers(engine.idle, engine.busy)
     foreman = Foreman(archive, engine, max_queued=settings.max_queued, ended=metrics.job_ended)
     return foreman

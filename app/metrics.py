@@ -54,6 +54,7 @@ class Metrics:
             "kappafit_rejected", "what was refused by a limit", ["reason"], registry=one
         )
         self._jobs = Gauge("kappafit_jobs", "jobs in the store", ["status"], registry=one)
+        self._workers = Gauge("kappafit_workers", "workers of jobs", ["state"], registry=one)
         self._jobs_ended = Counter("kappafit_jobs_ended", "ended jobs", ["status"], registry=one)
         self._job_waited = Histogram(
             "kappafit_job_queue_seconds",
@@ -92,6 +93,15 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """Something was beyond a limit: one word, of a closed set."""
         self._rejected.labels(reason).inc()
+
+    def workers(self, idle: Callable[[], int], busy: Callable[[], int]) -> None:
+        """Ask these how many workers of jobs there are."""
+        self._workers.labels("idle").set_function(idle)
+        self._workers.labels("busy").set_function(busy)
+
+    def forget_jobs(self) -> None:
+        """Say nothing of the store, until it has answered."""
+        self._jobs.clear()
 
     def jobs(self, counts: Mapping[str, int]) -> None:
         """How many jobs of each status there are."""

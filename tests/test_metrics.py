@@ -67,7 +67,8 @@ def test_labels_are_of_a_closed_set(measured):
         measured.client.request("PROPFIND", f"/{number}")
     labels = {label for name, pairs in figures(measured) for label in pairs}
     assert {key for key, _ in labels} <= {"route", "method", "status", "le", "task", "outcome"} | {
-        "reason"
+        "reason",
+        "state",
     }
     routes = {word for key, word in labels if key == "route"}
     assert routes <= {"none", "/metrics", "/readyz", "/v1/gradient", "/v1/jobs/{id}"}

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, TypeVar
 
 from app.jobs.job import Job, KeyReused, NewJob, StoreUnavailable
+from app.jobs.remembered import Remembered
 from app.jobs.store import Store
 
 THREADS = 4
+PATIENCE = 1.0  # seconds that who looks after the service waits for an answer
 PAUSE = 1.0  # seconds in which a store that did not answer is not asked again
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 
@@ -21,7 +23,11 @@ Asked = tuple[NewJob, asyncio.Future[Job]]
 
 
 class Archive:
-    """A store, asked off the event loop."""
+    """A store, asked off the event loop.
+
+    answers: raises StoreUnavailable where it does not; counts: jobs by status; both may be asked
+    as often as one likes.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,6 +35,8 @@ class Archive:
         self._asked: list[Asked] = []
         self._writing: asyncio.Task[None] | None = None
         self._silent, self._reason = 0.0, ""
+        self.answers = Remembered(lambda: self(Store.answer), 1.0, PATIENCE)
+        self.counts = Remembered(lambda: self(Store.counts), 5.0, PATIENCE)
 
     async def __call__(
         self, call: Callable[Concatenate[Store, P], Result], *args: P.args, **named: P.kwargs

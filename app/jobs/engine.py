@@ -58,6 +58,10 @@ class Engine:
         """How many pieces can be handed out now."""
         return 0 if self._team is None else self._team.idle()
 
+    def busy(self) -> int:
+        """How many workers have something to do."""
+        return 0 if self._team is None else self._team.busy()
+
     async def run(self, piece: Piece) -> Outcome:
         """Do a piece, again where its worker was lost. Raises WorkerLost or EngineLost."""
         attempts = 0

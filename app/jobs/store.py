@@ -108,6 +108,11 @@ class Store:
             found = {status: number for status, number in connection.execute(wanted)}
         return {status: found.get(status, 0) for status in STATUSES}
 
+    def answer(self) -> None:
+        """Nothing, but that the store answers. Raises StoreUnavailable."""
+        with self._read() as connection:
+            connection.execute(select(jobs.c.sequence).limit(1)).first()
+
     def queued(self, holder: str | None = None) -> int:
         """How many jobs wait, of one holder or of all."""
         wanted = select(func.count()).where(jobs.c.status == ACCEPTED)

@@ -78,6 +78,10 @@ class Team:
         """How many workers have nothing to do, and nothing waits for them."""
         return max(0, len(self._free()) - self._waiting) if self.alive else 0
 
+    def busy(self) -> int:
+        """How many workers have something to do."""
+        return len(self._busy & self._workers.keys())
+
     async def do(self, task: Callable[..., Any], *args: Any, stop: Stop) -> Any:
         """What ``task(*args)`` returns in a worker that does nothing else; waits until one is free.
 

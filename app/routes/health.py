@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 import app
 import solver
+from app.jobs.job import StoreUnavailable
 
 router = APIRouter(tags=["service"])
 
@@ -39,19 +42,31 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="Are the kernels compiled",
-    responses={503: {"description": "still warming up, or stopping", "model": Alive}},
+    summary="Can it be sent work",
+    responses={503: {"description": "not now; the status says why", "model": Alive}},
 )
 async def readyz(request: Request, response: Response) -> Alive:
-    """503 until every kernel has run once, and from when the service is told to stop."""
-    warm, stop = request.app.state.warm, request.app.state.stop
-    if stop.asked:
-        response.status_code = 503
-        return Alive(status="stopping")
-    if warm.done() and warm.exception() is None:
+    """503 until every kernel has run once, while the job store is away, and before a stop."""
+    obstacle = await _obstacle(request.app.state)
+    if obstacle is None:
         return Alive()
     response.status_code = 503
-    return Alive(status="warm-up failed, see the log" if warm.done() else "warming up")
+    return Alive(status=obstacle)
+
+
+async def _obstacle(state: Any) -> str | None:
+    """Why the service should not be sent work, if it should not. Never asks the solver."""
+    if state.stop.asked:
+        return "stopping"
+    if not state.warm.done():
+        return "warming up"
+    if state.warm.exception() is not None:
+        return "warm-up failed, see the log"
+    try:
+        await state.archive.answers()
+    except StoreUnavailable as error:
+        return str(error)
+    return None
 
 
 @router.get("/version", operation_id="version", summary="What runs here")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.jobs.job import StoreUnavailable
 
 router = APIRouter(include_in_schema=False)
 
@@ -14,4 +18,7 @@ async def metrics(request: Request) -> Response:
     state = request.app.state
     if not state.settings.metrics:
         raise HTTPException(404, "there are no metrics here")
+    state.metrics.forget_jobs()  # old counts would be wrong ones
+    with suppress(StoreUnavailable):
+        state.metrics.jobs(await state.archive.counts())
     return Response(state.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
