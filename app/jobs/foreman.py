@@ -7,7 +7,6 @@ is lost takes nothing along but its own piece. What ended is written until the s
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -30,9 +29,10 @@ from app.jobs.job import (
 )
 from app.jobs.runner import Outcome
 from app.jobs.store import Store
+from app.logbook import logger
 from app.problems import problem_details
 
-log = logging.getLogger("kappafit.jobs")
+log = logger("kappafit.jobs")
 
 LOOK_AGAIN = 0.5  # seconds, where a job waits for a worker that may come
 TRY_AGAIN = 2.0  # seconds, where store or engine does not answer
@@ -124,12 +124,12 @@ class Foreman:
             self._logs[job.id] = Log()
             self._queued += 1
             self._wake.set()
+            log.info("job accepted", job=job.id, task=job.task, pieces=job.pieces)
         return job
 
     async def find(self, id: str, holder: str) -> Job | None:
         """The holder's job as it is now."""
-        job = await self._archive(Store.job, id, holder)
-        return job
+        return await self._archive(Store.job, id, holder)
 
     async def dismiss(self, id: str, holder: str) -> Job | None:
         """The job, ended: as dismissed, unless it had ended before. None where there is none."""
@@ -181,11 +181,11 @@ class Foreman:
             try:
                 await self._hand_out()
             except (StoreUnavailable, EngineLost) as error:
-                log.warning("jobs wait: %s", error)
+                log.warning("jobs wait", reason=str(error))
                 await asyncio.sleep(TRY_AGAIN)
                 continue
-            except Exception:
-                log.exception("handing out jobs failed")
+            except Exception as error:
+                log.error("handing out jobs failed", exc_info=error)
                 await asyncio.sleep(TRY_AGAIN)
                 continue
             await self._sleep()
@@ -235,6 +235,7 @@ class Foreman:
         done = await self._archive.surely(Store.pieces_done, job.id)
         work = self._works[job.id] = Work(job, body, done, watched)
         watched.add("status", {"status": job.status})
+        log.info("job started", job=job.id, task=job.task, left=len(work.left))
         if not work.left:  # the service ended between its last piece and its end
             await self._end(work, SUCCESSFUL)
             return None
@@ -296,7 +297,9 @@ class Foreman:
             return
         watched.add("status", {"status": status}, last=True)
         now, started = time.time(), job.started or time.time()
-        self._ended(status, started - job.created, now - started)
+        waited, ran = started - job.created, now - started
+        log.info("job ended", job=job.id, status=status, waited=round(waited, 3), ran=round(ran, 3))
+        self._ended(status, waited, ran)
 
     def _text(self, id: str, status: str) -> bytes:
         """The whole log of a job that is about to end so."""
@@ -307,5 +310,5 @@ class Foreman:
             try:
                 await self._archive(Store.expire, time.time())
             except StoreUnavailable as error:
-                log.warning("nothing expires now: %s", error)
+                log.warning("nothing expires now", reason=str(error))
             await asyncio.sleep(EXPIRE_EVERY)
