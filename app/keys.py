@@ -23,9 +23,10 @@ from starlette.concurrency import run_in_threadpool
 from app.jobs.job import StoreUnavailable
 from app.jobs.keyring import hash_of
 from app.jobs.store import Store
-from app.rates import within_rate
+from app.rates import Rates, address_of, within_rate
 
 REMEMBERED = 5.0  # seconds until the store is asked again; a revoked key works no longer than that
+GUESSES = "60/minute"  # keys that are not known, from one address
 CHALLENGE = 'Bearer realm="kappafit", Basic realm="kappafit"'
 WANTED = "send a key as Authorization: Bearer KEY, as X-API-Key, or as the password of HTTP Basic"
 UNKNOWN = "this key is not known here, or was revoked"
@@ -42,12 +43,18 @@ class Unauthorised(Exception):
 class Keys:
     """The holders of secrets, as the store knows them.
 
-    What it said is remembered for a few seconds, and as long as it does not answer.
+    What it said is remembered for a few seconds, and as long as it does not answer. Unknown keys
+    are counted in `guesses`, by address; where there are too many, it is asked of no new one.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.guesses = Rates(GUESSES, "unknown keys from one address")
         self._known: dict[str, tuple[str, float]] = {}  # by hash: the holder, and until when
+
+    def may_be_asked(self, secret: str, address: str) -> bool:
+        """Whether it was a key a moment ago, or its sender has not guessed too often."""
+        return hash_of(secret) in self._known or self.guesses.has_room(address)
 
     async def holder(self, secret: str) -> str | None:
         """The id of the living key with this secret. Raises StoreUnavailable for a new one."""
@@ -92,9 +99,12 @@ async def holder(
         basic.password if basic else None,
     )
     secrets = [secret for secret in offered if secret]
+    address = address_of(request)
     for secret in secrets:
-        if found := await keys.holder(secret):
+        if keys.may_be_asked(secret, address) and (found := await keys.holder(secret)):
             return within_rate(request, found)
+    if secrets:
+        keys.guesses.allow(address)
     raise Unauthorised(UNKNOWN if secrets else WANTED)
 
 

@@ -1,4 +1,4 @@
-"""How often a holder of a key may ask; where keys are off, an address."""
+"""How often a holder of a key may ask, where keys are off an address; and guess keys."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WITH_KEYS = "1200/minute"  # where nothing else is set
 class TooOften(Exception):
     """The rate is used up; `headers` of the answer say what it is, and when there is room again."""
 
-    def __init__(self, rate: limits.RateLimitItem, seconds: int) -> None:
-        super().__init__(f"the limit is {rate}; there is room again in {seconds} s")
+    def __init__(self, what: str, rate: limits.RateLimitItem, seconds: int) -> None:
+        super().__init__(f"the limit of {what} is {rate}; there is room again in {seconds} s")
         self.headers = {
             "Retry-After": str(seconds),
             "RateLimit-Limit": str(rate.amount),
@@ -27,17 +27,24 @@ class TooOften(Exception):
 
 
 class Rates:
-    """Of all holders the same: so many calls within a moving window, as in "600/minute"."""
+    """Of all holders the same: so many calls within a moving window, as in "600/minute".
 
-    def __init__(self, rate: str) -> None:
-        self._rate = limits.parse(rate)
+    what: is counted, in words.
+    """
+
+    def __init__(self, rate: str, what: str = "calls") -> None:
+        self._rate, self._what = limits.parse(rate), what
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def allow(self, holder: str) -> None:
         """Count a call. Raises TooOften."""
         if not self._limiter.hit(self._rate, holder):
             reset = self._limiter.get_window_stats(self._rate, holder).reset_time
-            raise TooOften(self._rate, max(1, math.ceil(reset - time.time())))
+            raise TooOften(self._what, self._rate, max(1, math.ceil(reset - time.time())))
+
+    def has_room(self, holder: str) -> bool:
+        """Whether a call would be allowed; it does not count."""
+        return self._limiter.test(self._rate, holder)
 
 
 def rates_of(rate: str | None, keys: bool) -> Rates | None:
@@ -51,5 +58,10 @@ def within_rate(request: Request, holder: str) -> str:
     request.state.holder = holder  # for the log
     rates: Rates | None = getattr(request.app.state, "rates", None)
     if rates is not None and request.method == "POST":
-        rates.allow(holder or (request.client.host if request.client else ""))
+        rates.allow(holder or address_of(request))
     return holder
+
+
+def address_of(request: Request) -> str:
+    """Of the client, as far as it is known."""
+    return request.client.host if request.client else ""

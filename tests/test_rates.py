@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from pydantic import ValidationError
 
+from app.keys import GUESSES
 from app.rates import WITH_KEYS, Rates, TooOften, rates_of
 from app.settings import Settings
 from tests.conftest import Server
@@ -49,6 +50,27 @@ def test_each_holder_has_a_rate_of_its_own():
         assert server.post("/v1/check", b"{", headers=others).status_code == 400
         unknown = [server.post("/v1/check", b"{").status_code for _ in range(4)]
         assert unknown == [401] * 4
+
+
+def test_keys_cannot_be_guessed_without_end():
+    with running(keys="on") as server:
+        key, other = new_key(server, "a"), new_key(server, "b")
+
+        def ask(key, path="/v1/jobs"):
+            return server.client.get(path, headers={"X-API-Key": key})
+
+        assert ask(key).status_code == 200
+        most = int(GUESSES.partition("/")[0])
+        assert [ask(f"kf_{n}").status_code for n in range(most)] == [401] * most
+        refused = ask("kf_one_more")
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert f"unknown keys from one address is {most} per 1 minute" in refused.json()["detail"]
+        assert ask(other).status_code == 429  # a good guess is not told from a bad one
+        assert ask(key).status_code == 200  # who was known before gets by
+        proxied = {"Authorization": "Bearer of-a-proxy", "X-API-Key": key}
+        assert server.client.get("/v1/jobs", headers=proxied).status_code == 200
+        assert server.client.get("/v1/jobs").status_code == 401  # no key is no guess
 
 
 def test_the_window_moves():
