@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from app.limits import Limits
 from app.logs.cells import Column
+from app.logs.csv_text import decoded
 from app.logs.headings import unknown_column
 from app.logs.log import Log, read_log
 from app.problems import problems_of
@@ -64,6 +65,37 @@ def with_columns(
     return document | {"experiments": written}
 
 
+def with_texts(document: Any, read_file: Reader, log: bytes | None = None) -> Any:
+    """The document with the text of its logs in it, as a service takes it, which reads no files.
+
+    `log` is taken instead of any that it names. Raises InvalidExperiment for a log that is no text.
+    """
+    if not isinstance(document, dict):
+        return document
+    parts = document.get("experiments")
+    if not isinstance(parts, list):
+        return _with_text(document, read_file, log)
+    return document | {"experiments": [_with_text(part, read_file, log) for part in parts]}
+
+
+def _with_text(part: Any, read_file: Reader, log: bytes | None) -> Any:
+    if not isinstance(part, dict):
+        return part
+    if log is not None and any(
+        _has_column(_at(part, place)) for place in _series_and_sensors(part)
+    ):
+        part = {"data": {}} | part
+    data = part.get("data")
+    if not isinstance(data, dict):
+        return part
+    if log is None:
+        if data.get("csv") is not None or not isinstance(data.get("file"), str):
+            return part
+        log = read_file(data["file"])
+    rest = {key: value for key, value in data.items() if key != "file"}
+    return part | {"data": rest | {"csv": decoded(log)}}
+
+
 def _within(place: Place, error: InvalidExperiment) -> InvalidExperiment:
     return InvalidExperiment(
         *(Problem((*place, *p.place), p.code, p.detail) for p in error.problems)
@@ -79,7 +111,7 @@ class _Writer:
     log: bytes | None
 
     def experiment(self, part: dict[str, Any]) -> dict[str, Any]:
-        columns = [place for place in _series_and_sensors(part) if _has_column(_at(part, place))]
+        columns = _columns(part)
         if columns and self.log is not None:
             part = {"data": {}} | part
         if "data" not in part:
@@ -151,6 +183,11 @@ def _series_and_sensors(part: dict[str, Any]) -> Iterator[Place]:
         rows = part.get(key)
         for index in range(len(rows) if isinstance(rows, list) else 0):
             yield (key, index, *rest)
+
+
+def _columns(part: dict[str, Any]) -> list[Place]:
+    """Where a column stands."""
+    return [place for place in _series_and_sensors(part) if _has_column(_at(part, place))]
 
 
 def _has_column(part: Any) -> bool:

@@ -81,13 +81,14 @@ def _text(data: bytes | str) -> str:
     if len(data) > MAX_BYTES:
         raise refusal("too_large", f"the file has more than {MAX_BYTES // 2**20} MiB")
     if isinstance(data, bytes):
-        data = _decoded(data)
+        data = decoded(data)
     if "\0" in data:
         raise refusal("not_text", "there are zero bytes in the file; save it as CSV in UTF-8")
     return data.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """The text of a log's bytes, which are UTF-8. Raises InvalidExperiment."""
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if utf16 or data[:1000].count(0) > len(data[:1000]) // 4:
         raise refusal("not_utf8", "the file is UTF-16; save it as UTF-8 ('CSV UTF-8')")
