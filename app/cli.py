@@ -9,27 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from numpy.linalg import LinAlgError
-from pydantic import BaseModel
-from rich.console import Console
 
 import app
 import solver
-from app import cli_service, tables
+from app import cli_ask, cli_jobs, cli_service
 from app.examples import example_bytes
 from app.jobs.job import StoreRefused, StoreUnavailable
 from app.logs import read_log, starter
-from app.problems import BROKEN_DOWN, shown
-from app.progress import watched
-from app.service import At, Task, mark_of, read_at, units_of
+from app.service import mark_of, units_of
 from app.strict_json import NotJson, parse_json
-from solver import InvalidExperiment, TrialError
+from app.terminal import answered, content, errors, stop
 
 cli = typer.Typer(
     name="kappafit",
@@ -38,90 +31,12 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for question in (cli_ask.calibrate, cli_ask.gradient, cli_ask.simulate, cli_ask.check):
+    cli.command()(question)
+cli.command()(cli_jobs.submit)
+cli.add_typer(cli_jobs.jobs, name="jobs")
 cli.add_typer(cli_service.keys, name="keys")
 cli.command()(cli_service.settings)
-errors = Console(stderr=True, highlight=False)
-
-Result = TypeVar("Result")
-Reply = TypeVar("Reply", bound=BaseModel)
-
-DocumentFile = Annotated[Path, typer.Argument(help="experiment document (JSON); - reads stdin")]
-DataFile = Annotated[
-    Path | None,
-    typer.Option("--data", help="sensor log (CSV) for the document's columns, instead of its own"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
-Points = Annotated[
-    list[str] | None,
-    typer.Option("--at", help="value of an unknown, NAME=VALUE or JSON; may be repeated"),
-]
-Plot = Annotated[Path | None, typer.Option("--plot", help="draw to this file (png, pdf, svg)")]
-
-
-@cli.command()
-def calibrate(
-    document: DocumentFile, data: DataFile = None, as_json: AsJson = False, plot: Plot = None
-) -> None:
-    """Find the unknowns, with intervals, diagnostics and a proof of the gradient."""
-    plots = _plots(plot)
-    task = _task(document, data)
-    with watched() as report:
-        found = _ask(lambda: task.find(report))
-    answer = task.report(found)
-    _show(answer, as_json, tables.calibration)
-    if plots and plot:
-        plots.calibration(found, plot)
-    if answer.status != "converged" or not answer.certificate.passed:
-        raise typer.Exit(1)
-
-
-@cli.command()
-def gradient(
-    document: DocumentFile,
-    data: DataFile = None,
-    at: Points = None,
-    hessian: Annotated[bool, typer.Option("--hessian", help="the second derivatives too")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Misfit and exact gradient at the start values, or at the given ones."""
-    task = _task(document, data)
-    _show(_ask(lambda: task.gradient(_at(at), hessian=hessian)), as_json, tables.gradient)
-
-
-@cli.command()
-def simulate(
-    document: DocumentFile,
-    data: DataFile = None,
-    at: Points = None,
-    field: Annotated[bool, typer.Option(help="the whole bar at every step")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Computed temperatures at the sensors' times."""
-    task = _task(document, data)
-    if field:
-        answer = _ask(lambda: task.simulate_field(_at(at), sys.maxsize))
-    else:
-        answer = _ask(lambda: task.simulate(_at(at)))
-    _show(answer, as_json, tables.simulation)
-
-
-@cli.command()
-def check(
-    document: DocumentFile,
-    data: DataFile = None,
-    at: Points = None,
-    as_json: AsJson = False,
-    plot: Plot = None,
-) -> None:
-    """Prove the gradient: Taylor rate, dot product, finite differences over step sizes."""
-    plots = _plots(plot)
-    task = _task(document, data)
-    answer = _ask(lambda: task.check(_at(at)))
-    _show(answer, as_json, tables.check)
-    if plots and plot:
-        plots.error_curve(answer, plot)
-    if not answer.certificate.passed:
-        raise typer.Exit(1)
 
 
 @cli.command()
@@ -143,10 +58,10 @@ def init(
     """Write a document to start from, guessed from a sensor log; it says what to edit."""
     known = _units(units, unit)
     marks = {"start": mark_of(start), "end": mark_of(end)}
-    content = _content(log)
-    read = _ask(lambda: read_log(content, time=time, units=known, **marks))
+    rows = content(log)
+    read = answered(lambda: read_log(rows, time=time, units=known, **marks))
     name = log if out is None or log.is_absolute() else os.path.relpath(log, out.parent)
-    document, notes = _ask(lambda: starter(read, str(name)))
+    document, notes = answered(lambda: starter(read, str(name)))
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)
@@ -154,7 +69,7 @@ def init(
         try:
             out.write_text(text, encoding="utf-8")
         except OSError as error:
-            _stop(f"cannot write {out}: {error.strerror}")
+            stop(f"cannot write {out}: {error.strerror}")
     for note in notes:
         errors.print(f"- {note}", markup=False, soft_wrap=True)
     if out is not None:
@@ -191,9 +106,9 @@ def serve(
     try:
         run(host, port)
     except OSError as error:
-        _stop(f"cannot listen on {host}, port {port}: {error.strerror}")
+        stop(f"cannot listen on {host}, port {port}: {error.strerror}")
     except (StoreRefused, StoreUnavailable) as error:
-        _stop(str(error))
+        stop(str(error))
 
 
 def main() -> None:
@@ -201,32 +116,9 @@ def main() -> None:
     try:
         cli()
     except (StoreRefused, StoreUnavailable) as error:
-        _stop(str(error))
+        stop(str(error))
     except KeyboardInterrupt:
-        _stop("stopped", 130)
-
-
-def _task(document: Path, log: Path | None = None) -> Task:
-    data = sys.stdin.buffer.read() if str(document) == "-" else _content(document)
-
-    instead = None if log is None else _content(log)
-
-    def read_file(name: str) -> bytes:
-        """A log beside the document."""
-        return _content(document.parent / name)
-
-    task = _ask(lambda: Task(data, read_file=read_file, log=instead))
-    if not solver.is_warm():
-        with errors.status("compiling the kernels, once on this machine"):
-            solver.warm_up()
-    return task
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        _stop(f"cannot read {file}: {error.strerror}")
+        stop("stopped", 130)
 
 
 def _units(side_file: Path | None, pairs: list[str] | None) -> dict[str, str]:
@@ -234,71 +126,13 @@ def _units(side_file: Path | None, pairs: list[str] | None) -> dict[str, str]:
     units: dict[str, str] = {}
     if side_file is not None:
         try:
-            parsed = parse_json(_content(side_file))
+            parsed = parse_json(content(side_file))
         except NotJson as error:
-            _stop(f"{side_file}: not JSON: {error}")
-        units = _ask(lambda: units_of(parsed))
+            stop(f"{side_file}: not JSON: {error}")
+        units = answered(lambda: units_of(parsed))
     for pair in pairs or []:
         column, equals, unit = pair.rpartition("=")
         if not equals:
-            _stop(f"--unit {pair}: write COLUMN=UNIT")
+            stop(f"--unit {pair}: write COLUMN=UNIT")
         units[column] = unit
     return units
-
-
-def _ask(question: Callable[[], Result]) -> Result:
-    """The answer, or the problems in words and exit code 2."""
-    try:
-        return question()
-    except NotJson as error:
-        _stop(f"not JSON: {error}")
-    except InvalidExperiment as error:
-        _stop("\n".join(f"{p.pointer}  {p.detail}  ({p.code})" for p in shown(error.problems)))
-    except TrialError as error:
-        _stop(f"the model has no answer there: {error}")
-    except (ArithmeticError, LinAlgError):
-        _stop(f"the model has no answer: {BROKEN_DOWN}")
-
-
-def _show(answer: Reply, as_json: bool, table: Callable[[Console, Reply], None]) -> None:
-    if as_json:
-        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
-    else:
-        table(Console(highlight=False, markup=False), answer)
-
-
-def _at(points: list[str] | None) -> At:
-    """``--at a=2 --at b=1`` or ``--at '{"a": 2}'``."""
-    at: At = {}
-    for point in points or []:
-        name, equals, value = point.partition("=")
-        if point.lstrip().startswith("{"):
-            at |= read_at(point)
-        elif equals:
-            try:
-                at[name.strip()] = float(value)
-            except ValueError:
-                _stop(f"--at {point}: write NAME=VALUE with a number")
-        else:
-            _stop(f"--at {point}: write NAME=VALUE")
-    return at
-
-
-def _plots(plot: Path | None) -> ModuleType | None:
-    """The plotting module where a plot is wanted; asked for before any work is done."""
-    if plot is None:
-        return None
-    try:
-        from app import plots
-    except ImportError:
-        _stop('--plot needs matplotlib: pip install "kappafit[plot]"')
-    if plot.suffix.lower() not in plots.SUFFIXES:
-        _stop(f"--plot {plot}: the name must end in one of {', '.join(plots.SUFFIXES)}")
-    if not plot.absolute().parent.is_dir():
-        _stop(f"--plot {plot}: there is no such folder")
-    return plots
-
-
-def _stop(message: str, code: int = 2) -> NoReturn:
-    errors.print(f"kappafit: {message}", style="red", markup=False, soft_wrap=True)
-    raise SystemExit(code)

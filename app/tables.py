@@ -16,6 +16,7 @@ from app.answers import (
     SensorReadings,
     SimulationAnswer,
 )
+from app.remote.results import Item, Items
 
 MOST_ROWS = 40
 CURVE_ROWS = 12
@@ -84,6 +85,31 @@ def check(console: Console, answer: CheckAnswer) -> None:
     console.print(table)
     console.print(f"relative error of the complex step: {_figure(curve.complex_step, 2)}")
     console.print(_proof(answer.certificate))
+
+
+def ensemble(console: Console, answer: Items) -> None:
+    """Every item's estimates in a line, or what is wrong with it."""
+    table = _table("item", "status", "J", "found")
+    table.columns[-1].justify = "left"
+    for item in answer.items:
+        table.add_row(str(item.index), *_item(item))
+    console.print(table)
+
+
+def _item(item: Item) -> tuple[str, str, str]:
+    if item.problem is not None:
+        wrong = [f"{e.pointer} {e.detail}" for e in item.problem.errors] or [item.problem.detail]
+        return "problem", "-", "; ".join(wrong)
+    objective = getattr(item.answer, "objective", None)
+    if not isinstance(item.answer, Answer):
+        return "answered", _figure(objective, 6), "--json prints it"
+    found = [
+        f"{name} = {e.value:.6g} ± {_figure(e.standard_error, 2)}"
+        if isinstance(e, Estimate)
+        else f"{name}: a curve"
+        for name, e in item.answer.estimates.items()
+    ]
+    return item.answer.status, _figure(objective, 6), ", ".join(found)
 
 
 def _table(*headings: str) -> Table:

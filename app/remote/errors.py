@@ -27,7 +27,7 @@ class ServerProblem(RemoteError):
         self.errors, self.request_id = problem.errors, problem.request_id
         said = f" (request {self.request_id})" if self.request_id else ""
         hint = HINTS.get(self.status, "")
-        super().__init__(f"{where}: {self.status} {words(problem)}{hint}{said}")
+        super().__init__(f"{where}{said}: {self.status} {words(problem)}{hint}")
 
 
 class JobFailed(RemoteError):
