@@ -57,7 +57,7 @@ def calibrate(
 ) -> None:
     """Find the unknowns, with intervals, diagnostics and a proof of the gradient."""
     if plot and server:
-        stop("--plot draws a fit that was made on this machine: leave out --server (KAPPAFIT_SERVER)")
+        stop("--plot draws a fit that was made on this machine: leave out the server")
     plots = _plots(plot)
 
     def here(task: Task) -> Answer:

@@ -36,13 +36,13 @@ def free_port():
 class Server:
     """One service process on loopback, with a folder of its own unless it is given one.
 
-    log: a file for what it logs; else that goes where nobody reads it.
+    log: a file for what it logs; else that goes where nobody reads it. port: else a free one.
     """
 
-    def __init__(self, log=None, **settings):
+    def __init__(self, log=None, port=None, **settings):
         self.folder = tempfile.TemporaryDirectory(prefix="kappafit-test-")
         settings = {"data": self.folder.name} | settings
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         environment = os.environ | {f"KAPPAFIT_{k.upper()}": str(v) for k, v in settings.items()}
         command = [sys.executable, "-m", "app", "serve", "--port", str(self.port)]
@@ -86,6 +86,28 @@ class Server:
 @pytest.fixture(scope="session")
 def server():
     started = Server().wait()
+    yield started
+    started.stop()
+
+
+def added_key(server, name):
+    """A new key of a service."""
+    run = subprocess.run(
+        [sys.executable, "-m", "app", "keys", "add", name],
+        cwd=ROOT,
+        env=os.environ | {"KAPPAFIT_DATA": server.folder.name},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return run.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def guarded():
+    """A service that asks for keys, and takes what has more than 100 000 cell steps for a job."""
+    started = Server(keys="on", max_cell_steps=100_000, job_workers=1).wait()
+    started.key = added_key(started, "anna")
     yield started
     started.stop()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from app.jobs.events import Event
@@ -92,12 +92,12 @@ class Conversations:
         """How it is getting on."""
         patience = patience or self.patience
         seconds = min(ANSWER, max(patience.seconds, SLACK))
-        request = Send("GET", f"{JOBS}/{id}", seconds=seconds)
+        request = Send("GET", _place(id), seconds=seconds)
         return self._job(request, (yield from self._asked(request, patience)))
 
     def cancel(self, id: str) -> Steps[JobStatus]:
         """The job, dismissed unless it had ended."""
-        request = Send("DELETE", f"{JOBS}/{id}")
+        request = Send("DELETE", _place(id))
         return self._job(request, (yield from self._asked(request)))
 
     def jobs(self, status: str | None, limit: int | None) -> Steps[None]:
@@ -120,7 +120,7 @@ class Conversations:
             raise JobFailed(job)
         if job.status != SUCCESSFUL:
             raise JobDismissed(job)
-        path = f"{JOBS}/{job.id}/result"
+        path = f"{_place(job.id)}/result"
         reply = yield from self._asked(Send("GET", path))
         return read_result(job.task, self._where("GET", path), reply)
 
@@ -154,7 +154,7 @@ class Conversations:
         """Tells of events after number `seen`; the last number, and the last status told of."""
         silence = min(SILENCE, max(until - time.monotonic(), SLACK))
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(seen)}
-        reply: Reply | Lost = yield Listen(f"{JOBS}/{id}/events", headers, silence)
+        reply: Reply | Lost = yield Listen(f"{_place(id)}/events", headers, silence)
         if isinstance(reply, Lost) or reply.status != 200:
             return seen, told
         stream = EventStream()
@@ -194,6 +194,10 @@ class Conversations:
 
     def _where(self, method: str, path: str) -> str:
         return f"{method} {self.server}{path.partition('?')[0]}"
+
+
+def _place(id: str) -> str:
+    return f"{JOBS}/{quote(id, safe='')}"
 
 
 def _query(options: Options) -> str:
