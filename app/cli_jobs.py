@@ -78,7 +78,7 @@ def list_jobs(
     key: Key = None,
 ) -> None:
     """Print your jobs, newest first."""
-    table = Table("job", "task", "status", "%", "accepted", "", box=None)
+    table = Table("job", "task", "status", "%", "accepted", "", box=None, pad_edge=False)
     with connected(server, key) as service:
         found = answered(lambda: list(service.jobs(status=status, limit=limit)))
     for job in found:

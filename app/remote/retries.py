@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 # Too many requests, and what is said (by the service, or by a proxy before it) while it is away.
 AGAIN = (429, 502, 503, 504)
 
-LONGEST_PAUSE = 20.0  # seconds; longer ones are the service's wish
+LONGEST_PAUSE = 8.0  # seconds; longer ones are the service's wish
 
 
 @dataclass(frozen=True)
