@@ -76,7 +76,8 @@ def _bar(
 ) -> Iterator[Show]:
     """A bar between columns, there once something has happened and `PATIENCE` is over."""
     columns = (SpinnerColumn(), before, BarColumn(bar_width=30), *after, TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = progress.add_task("", total=total, **fields)
     began = time.monotonic()
 
@@ -88,8 +89,7 @@ def _bar(
     try:
         yield show
     finally:
-        if progress.live.is_started:
-            progress.stop()
+        progress.stop()
 
 
 def _decades(first: float, now: float) -> float:

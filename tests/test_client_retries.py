@@ -118,6 +118,14 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(scripted, client):
     assert client(gradient).objective == 2.0
 
 
+def test_who_answers_too_late_is_asked_again(scripted):
+    scripted.script["/v1/gradient"] = [reply(body="", hold=5.0), reply()]
+    began = time.monotonic()
+    with Client(scripted.url, patience=quick(), timeout=0.3) as service:
+        assert service.gradient({}).objective == 2.0
+    assert 0.3 <= time.monotonic() - began < 2.0
+
+
 def test_where_nothing_answers_it_says_where_and_how_often():
     url = f"http://127.0.0.1:{free_port()}"
     with (

@@ -10,11 +10,11 @@ from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
-def test_it_runs(script):
+def test_it_runs(script, server):
     run = subprocess.run(
         [sys.executable, script],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KAPPAFIT_SERVER": server.url},
         capture_output=True,
         text=True,
     )
