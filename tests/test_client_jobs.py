@@ -60,13 +60,6 @@ def test_items_of_an_ensemble_have_answers_or_problems(guarded, kappafit, docume
     assert checked.answer.at == {"a": 2.0, "b": 1.0}
 
 
-def test_two_last_pieces_that_end_together_end_their_job(server, document):
-    document["fit"] = {"max_iterations": 1}
-    with Client(server.url) as client:
-        for _ in range(40):
-            assert len(client.ensemble(document, [{}, {}]).result(timeout=20.0)) == 2
-
-
 def test_a_job_may_be_stopped_and_waited_for_no_longer_than_one_likes(kappafit, document):
     job = kappafit.submit("calibrate", long(document))
     began = time.monotonic()
