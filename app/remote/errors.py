@@ -8,7 +8,7 @@ from app.jobs.status import JobStatus
 from app.problems import ProblemDetails, ProblemItem
 from app.remote.exchange import Reply
 
-HINTS = {401: "; a key is made by `kappafit keys add NAME` where the service runs"}
+HINTS = {401: "; set KAPPAFIT_KEY; a key is made by `kappafit keys add NAME` over there"}
 
 
 class RemoteError(Exception):
