@@ -139,6 +139,7 @@ class Foreman:
         if await self._archive(Store.finish, id, DISMISSED, events=self._text(id, DISMISSED)):
             if id not in self._works:
                 self._queued -= 1
+                self._wake.set()
             self._close_book(job, DISMISSED)
             await self._engine.cancel(id)
         return await self.find(id, holder)
@@ -201,6 +202,8 @@ class Foreman:
 
     async def _hand_out(self) -> None:
         """Pieces to all free workers; the engine starts with the first job."""
+        if self._queued <= 0:  # what is dismissed just as it starts is counted twice
+            self._queued = await self._archive(Store.queued)
         while self._queued > 0 or any(work.left for work in self._works.values()):
             await self._engine.open()
             if self._engine.idle() <= 0:
@@ -234,6 +237,10 @@ class Foreman:
         body = await self._archive.surely(Store.body, job.id)
         done = await self._archive.surely(Store.pieces_done, job.id)
         work = self._works[job.id] = Work(job, body, done, watched)
+        now = await self._archive.surely(Store.job, job.id, job.holder)
+        if now is None or now.status in ENDED:  # dismissed before it was known here
+            self._close_book(job, DISMISSED)
+            return None
         watched.add("status", {"status": job.status})
         log.info("job started", job=job.id, task=job.task, left=len(work.left))
         if not work.left:  # the service ended between its last piece and its end
@@ -244,6 +251,8 @@ class Foreman:
     async def _do(self, work: Work, piece: Piece) -> None:
         """One piece, on a worker."""
         try:
+            if work.job.id not in self._works:  # dismissed just now
+                return
             outcome = await self._engine.run(piece)
         except EngineLost:
             work.give_back(piece.number)
