@@ -11,10 +11,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 from app.jobs.job import Job, KeyReused, NewJob, StoreUnavailable
 from app.jobs.remembered import Remembered
 from app.jobs.store import Store
+from app.jobs.transaction import FULL, READ_ONLY
 
 THREADS = 4
 PATIENCE = 1.0  # seconds that who looks after the service waits for an answer
 PAUSE = 1.0  # seconds in which a store that did not answer is not asked again
+UNWRITABLE = {FULL, READ_ONLY}  # such a store can still be read
 FIRST_WAIT, LONGEST_WAIT = 0.25, 5.0
 
 P = ParamSpec("P")
@@ -49,7 +51,8 @@ class Archive:
                 self._threads, lambda: call(self._store, *args, **named)
             )
         except StoreUnavailable as error:
-            self._silent, self._reason = time.monotonic() + PAUSE, str(error)
+            if str(error) not in UNWRITABLE:
+                self._silent, self._reason = time.monotonic() + PAUSE, str(error)
             raise
 
     async def surely(
