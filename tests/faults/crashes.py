@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
 import tempfile
 import time
 
 from app.jobs.store import Store
-from tests.conftest import ROOT, Server
-
-SEED = 20261125
-
-
-def documents(count):
-    """Fits of the example, each with another start."""
-    document = json.loads((ROOT / "app" / "examples" / "lecture.json").read_text())
-    law = document["material"]["diffusivity"]
-    for number in range(count):
-        law["a"]["start"] = 0.5 + number / count
-        yield json.loads(json.dumps(document))
-
-
-def answer_of(reply):
-    """An answer without its provenance, which tells the time it took."""
-    return {key: value for key, value in reply.json().items() if key != "provenance"}
-
-
-def kill(server):
-    """As the out-of-memory killer does it."""
-    os.kill(server.process.pid, signal.SIGKILL)
-    server.process.wait()
-    server.stop()
+from tests.conftest import Server
+from tests.faults.traffic import (
+    SEED,
+    answer_of,
+    children_of,
+    documents,
+    ended,
+    is_alive,
+    kill,
+    submit,
+    until,
+)
 
 
 def kills_of_the_service(kills, jobs):
@@ -44,7 +29,7 @@ def kills_of_the_service(kills, jobs):
         wanted = {
             n: answer_of(server.post("/v1/calibrate", d)) for n, d in enumerate(documents(jobs))
         }
-        accepted, left = {}, list(enumerate(documents(jobs)))[::-1]
+        orphans, accepted, left = 0.0, {}, list(enumerate(documents(jobs)))[::-1]
         for _ in range(kills):
             dies = time.monotonic() + chance.uniform(0.0, 3.0)
             while time.monotonic() < dies:
@@ -52,11 +37,14 @@ def kills_of_the_service(kills, jobs):
                     _submit(server, left, accepted)
                 else:
                     time.sleep(0.02)
+            children = children_of(server.process.pid)
             kill(server)
+            gone = until(lambda children=children: not any(map(is_alive, children)))
+            orphans = max(orphans, gone)
             server = Server(data=folder).wait()
         while left:
             _submit(server, left, accepted)
-        states = {number: _ended(server, place) for number, place in accepted.items()}
+        states = [ended(server, place)["status"] for place in accepted.values()]
         equal = sum(
             answer_of(server.client.get(f"{place}/result")) == wanted[number]
             for number, place in accepted.items()
@@ -69,28 +57,16 @@ def kills_of_the_service(kills, jobs):
     return {
         "kills": kills,
         "accepted": len(accepted),
-        "successful": sum(state == "successful" for state in states.values()),
+        "successful": sum(state == "successful" for state in states),
         "listed": len(listed),
         "equal to the undisturbed": equal,
         "results of a job": sorted(set(rows)),
+        "seconds that workers outlive their service, at most": round(orphans, 2),
     }
 
 
 def _submit(server, left, accepted):
     """The same Idempotency-Key until it is accepted: a kill may have taken the answer only."""
     number, document = left[-1]
-    headers = {"Idempotency-Key": f"crash-{number}"}
-    reply = server.post("/v1/jobs", {"task": "calibrate", "document": document}, headers=headers)
-    assert reply.status_code == 202, reply.text
-    accepted[number] = reply.headers["location"]
+    accepted[number] = submit(server, document, headers={"Idempotency-Key": f"crash-{number}"})
     left.pop()
-
-
-def _ended(server, place, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        state = server.client.get(place).json()["status"]
-        if state not in ("accepted", "running"):
-            return state
-        time.sleep(0.05)
-    raise AssertionError(f"{place} did not end")

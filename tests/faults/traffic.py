@@ -29,6 +29,12 @@ def documents(count, **sizes):
         yield document
 
 
+def starting_points(count):
+    """Items of an ensemble: where a fit of the example starts."""
+    starts = ({"start": 0.5 + number / count} for number in range(count))
+    return [{"material": {"diffusivity": {"a": start}}} for start in starts]
+
+
 def endless():
     """A fit that takes minutes."""
     return next(documents(1, cells=4000, steps=50_000))
@@ -93,12 +99,16 @@ def items_of(reply):
     ]
 
 
+def children_of(pid):
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in listed.read_text().split()]
+    return sorted(found)
+
+
 def workers_of(server):
     """The worker processes of a service."""
-    found = []
-    for listed in Path(f"/proc/{server.process.pid}/task").glob("*/children"):
-        found += [int(pid) for pid in listed.read_text().split()]
-    return sorted(pid for pid in found if b"spawn_main" in command_of(pid))
+    return [pid for pid in children_of(server.process.pid) if b"spawn_main" in command_of(pid)]
 
 
 def command_of(pid):
