@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -193,7 +194,14 @@ def watched_on_a_terminal(server, id):
     settings = {"KAPPAFIT_SERVER": server.url, "KAPPAFIT_KEY": server.key}
     environment = os.environ | settings | {"COLUMNS": "200", "TERM": "xterm"}
     command = [sys.executable, "-m", "app", "jobs", "watch", id]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=theirs) as watch:
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's & ignores
+    with (
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=theirs, preexec_fn=heeding
+        ) as watch,
+        ExitStack() as in_any_case,
+    ):
+        in_any_case.callback(watch.kill)
         os.close(theirs)
         said = b""
         while b"iteration" not in said:
@@ -202,6 +210,7 @@ def watched_on_a_terminal(server, id):
         with suppress(OSError):  # the other end is closed
             while True:
                 said += os.read(ours, 4096)
+        watch.wait(timeout=30)
     os.close(ours)
     assert watch.returncode == 130
     return said.decode()
