@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from fastapi import FastAPI
 
 import app
-import solver
 from app import failures, logbook
 from app.aside import Aside
 from app.jobs.archive import Archive
@@ -27,6 +25,7 @@ from app.routes import ROUTERS
 from app.routes.openapi import with_headers, with_own_schemas
 from app.settings import Settings
 from app.stopping import Stop
+from app.warming import WarmUp
 from app.work import Room, Workers
 
 DESCRIPTION = """Temperatures measured on a heated bar in; the bar's thermal parameters out, with
@@ -51,7 +50,9 @@ def create_app(
         room = Room(settings.max_waiting, settings.wait_seconds, settings.request_seconds)
         state.workers = Workers(settings.workers, room, state.metrics)
         state.aside = Aside()
-        state.warm = loop.run_in_executor(None, warm_up)
+        warming = WarmUp()
+        state.warm = loop.run_in_executor(None, warming.run)
+        state.stop.hooks.append(warming.stop)
         owned = store or open_store(settings)
         state.archive = Archive(owned)
         state.keys = Keys(owned) if are_needed(settings.keys, host) else None
@@ -60,6 +61,7 @@ def create_app(
         await state.foreman.start()
         state.stop.hooks.append(state.foreman.part)
         yield
+        warming.stop()
         await state.foreman.close()
         state.workers.close()
         state.aside.close()
@@ -91,17 +93,6 @@ def create_app(
 
     service.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return service
-
-
-def warm_up() -> None:
-    """Compile or load the kernels.
-
-    What is there then stays, so the garbage collector, which stops every thread for as long as it
-    looks at it, need not look again.
-    """
-    solver.warm_up()
-    gc.collect()
-    gc.freeze()
 
 
 def open_store(settings: Settings) -> Store:

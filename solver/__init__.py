@@ -27,6 +27,7 @@ from solver.experiment import (
 from solver.footprint import Footprint, footprint
 from solver.grid import Grading
 from solver.integrators import TABLEAUX
+from solver.kernels import cache_folder
 from solver.laws import LAWS, Exponential, Layers, Linear, Polynomial
 from solver.losses import LOSSES
 from solver.objective import Objective
@@ -94,6 +95,7 @@ __all__ = [
     "TrialError",
     "Unknown",
     "bootstrap",
+    "cache_folder",
     "calibrate",
     "certify",
     "check",

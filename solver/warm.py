@@ -8,7 +8,7 @@ from solver.boundary import Temperature
 from solver.calibrate import calibrate
 from solver.curves import Unknown
 from solver.experiment import Bar, Experiment, Material, Sensor, Time
-from solver.kernels import cache_folder, clear_cache
+from solver.kernels import cache_folder, clear_cache, shed
 from solver.laws import Linear
 from solver.simulate import check, hessian
 from solver.source import Source
@@ -23,6 +23,7 @@ def warm_up() -> None:
     except Exception:  # a damaged pickle may raise anything; other faults raise again
         clear_cache()
         _run_everything()
+    shed()
 
 
 def is_warm() -> bool:

@@ -55,7 +55,7 @@ def newer(tmp_path, monkeypatch):
     def install(then="pass"):
         folder = tmp_path / "migrations"
         shutil.copytree(TODAY, folder, dirs_exist_ok=True)
-        (folder / "versions" / "colour.py").write_text(NEXT.format(then=then))
+        (folder / "versions" / "0002_colour.py").write_text(NEXT.format(then=then))
         monkeypatch.setattr(upgrade, "MIGRATIONS", folder)
 
     return install
@@ -66,24 +66,48 @@ def colours(store):
         return set(connection.scalars(text("SELECT colour FROM jobs")))
 
 
-def test_migrations_lead_to_the_tables_of_today(store):
+def drop_everything(connection):
+    for table in ("results", "jobs", "keys", upgrade.VERSION_TABLE):
+        connection.execute(text(f"DROP TABLE {table}"))
+
+
+def differences(connection):
+    options = {"version_table": upgrade.VERSION_TABLE, "compare_type": True}
+    context = MigrationContext.configure(connection, opts=options)
+    return compare_metadata(context, metadata), context.get_current_revision()
+
+
+def test_migrations_lead_to_the_tables_of_a_new_store(store):
     with transaction(store._database.writer) as connection:
-        options = {"version_table": upgrade.VERSION_TABLE, "compare_type": True}
-        context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, metadata) == []
+        new = differences(connection)
+        drop_everything(connection)
+        upgrade.migrate(connection)
+        assert differences(connection) == new == ([], upgrade.revisions()[-1])
+        connection.execute(text("DROP INDEX jobs_by_end"))
+        assert differences(connection) != new
+
+
+def test_a_store_is_up_to_date_without_alembic(store_url):
+    opened(store_url).thing.close()
+    script = f"""
+import sys
+from app.jobs.store import Store
+Store.open({store_url!r}, keep_seconds=60.0).close()
+sys.exit("alembic" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_an_empty_database_is_upgraded_step_by_step(store_url, newer):
     newer()
     scripts = ScriptDirectory(str(upgrade.MIGRATIONS))
     revisions = [script.revision for script in reversed(list(scripts.walk_revisions()))]
-    assert revisions == ["0001", "0002"]
+    assert revisions == upgrade.revisions() == ["0001", "0002"]
     with opened(store_url) as store, transaction(store._database.writer) as connection:
-        for table in ("results", "jobs", "keys", upgrade.VERSION_TABLE):
-            connection.execute(text(f"DROP TABLE {table}"))
+        drop_everything(connection)
         for revision in revisions:
             assert upgrade.is_behind(connection)
-            upgrade.bring_up_to_date(connection, revision)
+            upgrade.migrate(connection, revision)
         assert not upgrade.is_behind(connection)
 
 

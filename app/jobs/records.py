@@ -1,4 +1,4 @@
-"""The tables of the store. `migrations/` makes them; this is how they are now."""
+"""The tables of the store, as a new one has them; `migrations/` leads older ones to the same."""
 
 from __future__ import annotations
 

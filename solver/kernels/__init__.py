@@ -6,7 +6,7 @@ advances arrays.
 
 from solver.kernels import newton, newton_adjoint, newton_tangent
 from solver.kernels.balance import Books, Way
-from solver.kernels.compiled import cache_folder, clear_cache, kernel
+from solver.kernels.compiled import cache_folder, clear_cache, kernel, shed
 from solver.kernels.lanes import LANES
 from solver.kernels.march import adjoint, forward, tangent
 from solver.kernels.newton_adjoint import Cotangents
@@ -51,6 +51,7 @@ __all__ = [
     "newton_tangent",
     "pack",
     "prepare",
+    "shed",
     "sum_of_squares",
     "tangent",
     "transpose",

@@ -12,11 +12,13 @@ leave a stale result behind.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,11 +26,27 @@ from typing import Any, TypeVar
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_kernels: list[Any] = []
 
 
 def kernel(function: Function) -> Function:
     """Compile `function` on its first call, or load it from the cache folder."""
-    return _compiled(function)
+    compiled = _compiled(function)
+    _kernels.append(compiled)
+    return compiled
+
+
+def shed() -> None:
+    """Let go of what Numba keeps of loaded kernels so that others could be built on them.
+
+    That is their LLVM code, 30 MB of it; the memory is given back to the machine. To be called
+    once all kernels are there. One that is built on them afterwards is slower, and not wrong.
+    """
+    for compiled in _kernels:
+        for overload in compiled.overloads.values():
+            overload.library._shared_module = None
+    with suppress(OSError, AttributeError):  # where the C library is not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def part(function: Function) -> Function:
@@ -69,8 +87,10 @@ def cache_folder() -> Path:
     folder = _cache_root() / f"kernels-{_source_digest()}"
     if _writable(folder):
         return folder
-    private = Path(tempfile.mkdtemp(prefix="kappafit-kernels-"))
-    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    root = Path(tempfile.mkdtemp(prefix="kappafit-kernels-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    private = root / folder.name
+    private.mkdir()
     if folder.is_dir():
         shutil.copytree(folder, private, dirs_exist_ok=True)
     return private

@@ -15,6 +15,7 @@ from tests.faults.losses import (
     loss_of_a_worker_in_a_batch,
     loss_of_the_scheduler_in_a_batch,
 )
+from tests.faults.mixed import mixed_load
 from tests.faults.outages import full_disk, postgres_away
 from tests.faults.queues import fairness, restart_with_a_queue
 from tests.faults.traffic import started
@@ -62,6 +63,7 @@ EXPERIMENTS = {
     "ten-thousand-queued": lambda: restart_with_a_queue(jobs=10_000),
     "fairness": lambda: fairness(jobs=300),
     "bad-items": lambda: on_a_server(bad_items, items=1000, bad=10),
+    "mixed-load": lambda: on_a_server(mixed_load, seconds=600.0, warm=120.0),
     "gain-of-workers": lambda: gain_of_workers(items=2000),
 }
 

@@ -81,10 +81,10 @@ def _kill_workers(server, kills):
         time.sleep(chance.uniform(0.0, 1.0))
         pids = workers_of(server)
         if pids:
-            _kill(chance.choice(pids))
+            kill(chance.choice(pids))
 
 
-def _kill(pid):
+def kill(pid):
     os.kill(pid, signal.SIGKILL)
     until(lambda: not is_alive(pid))
 
@@ -96,7 +96,7 @@ def loss_of_a_worker_in_a_batch(items):
         undisturbed = _done(server, submit(server, batch, "ensemble"))
         place = submit(server, batch, "ensemble")
         until(lambda: server.client.get(place).json()["progress"] > 20)
-        _kill(workers_of(server)[0])
+        kill(workers_of(server)[0])
         disturbed = _done(server, place)
     return {"items": len(disturbed), "equal to the undisturbed": disturbed == undisturbed}
 

@@ -139,9 +139,20 @@ def cpu_of(pids):
 
 
 def memory_of(pid):
-    """Megabytes that a process has in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Megabytes that a process has in memory; none where it has just ended."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def threads_of(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def open_files_of(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 class Watch:
