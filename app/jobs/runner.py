@@ -36,7 +36,7 @@ Tell = Callable[[dict[str, Any]], None]
 Do = Callable[[Task, Options, int, Tell], BaseModel]
 
 TOPIC = "kappafit"  # under which Dask passes on what is told of pieces
-TELL_EVERY = 0.05  # seconds between two words on an ensemble
+TELL_EVERY = 0.25  # seconds between two words on an ensemble
 
 _running: dict[tuple[str, int], threading.Event] = {}  # pieces, and whether they shall stop
 

@@ -71,14 +71,14 @@ def submit(server, document, task="calibrate", headers=None, **more):
     return reply.headers["location"]
 
 
-def ended(server, place, seconds=120.0, headers=None):
+def ended(server, place, seconds=120.0, headers=None, every=0.05):
     """The job once it has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         job = server.client.get(place, headers=headers or {}).json()
         if job.get("status") not in (None, "accepted", "running"):
             return job
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"{place} did not end")
 
 
