@@ -18,6 +18,7 @@ from tests.faults.losses import (
     loss_of_a_worker_in_a_batch,
     loss_of_the_scheduler_in_a_batch,
 )
+from tests.faults.mixed import mixed_load
 from tests.faults.outages import full_disk, postgres_away
 from tests.faults.queues import fairness, opened, restart_with_a_queue
 from tests.faults.traffic import ended, items_of, started
@@ -101,6 +102,17 @@ def test_who_has_one_job_does_not_wait_for_who_has_many():
     found = fairness(jobs=60)
     assert found["of these done before"] < 60
     assert found["of these begun between its acceptance and its start"] <= 2  # one for each worker
+
+
+@pytest.mark.faults
+def test_a_mixed_load_is_answered_and_leaves_nothing_behind():
+    with started(job_workers=2) as server:
+        found = mixed_load(server, seconds=40.0, warm=20.0)
+    assert found["requests"] > 200
+    assert {"200", "202", "422"} <= found["statuses"].keys() <= {"200", "202", "404", "422"}
+    assert found["failed looks"] == 0
+    sizes = found["of the service: first and last third, at most"]
+    assert sizes["MB"][1] - sizes["MB"][0] < 50
 
 
 def test_cancelled_jobs_end_once_and_free_the_cpu(server):

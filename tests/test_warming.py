@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+
+import httpx
 
 from solver.kernels import cache_folder
 from tests.conftest import ROOT, Server
@@ -18,13 +21,18 @@ def compiler_of(server):
     return found[0] if found else None
 
 
+def is_warming_up(server):
+    with suppress(httpx.TransportError):  # it does not listen yet
+        return "warming up" in server.client.get("/readyz").text
+
+
 def test_what_compiles_is_another_process_and_ends_with_the_service(tmp_path):
     log = tmp_path / "log"
     with log.open("wb") as file:
         server = Server(log=file, cache=tmp_path / "cache")
         try:
             until(lambda: compiler_of(server))
-            until(lambda: "warming up" in server.client.get("/readyz").text)
+            until(lambda: is_warming_up(server))
             pid = compiler_of(server)
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)

@@ -121,7 +121,8 @@ class Client:
         self._ask("DELETE", place)
 
     def has_many(self):
-        place = self._submitted("ensemble", document=self._right[0], items=starting_points(30))
+        batch = {"document": self._right[0], "items": starting_points(30)}
+        place = self._submitted("ensemble", document=batch)
         ended(self._server, place)
         self._ask("GET", f"{place}/result")
 
@@ -130,7 +131,9 @@ class Client:
         self._ask("GET", self._chance.choice(pages))
 
     def _submitted(self, task, **request):
-        return self._ask("POST", "/v1/jobs", {"task": task} | request).headers["location"]
+        reply = self._ask("POST", "/v1/jobs", {"task": task} | request)
+        assert reply.status_code == 202, reply.text
+        return reply.headers["location"]
 
 
 def mixed_load(server, seconds, warm):
