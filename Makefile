@@ -29,7 +29,13 @@ run: $(VENV)/.kernels ## install, compile the kernels, serve on PORT (8000) of H
 	@exec $(BIN)/kappafit serve --host $(HOST) --port $(PORT)
 
 test: lint ## lint, then the tests (PYTEST_ARGS="-k adjoint -x")
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(BIN)/kappafit warm-up
+	$(BIN)/python -m pytest -m computes --numprocesses auto --maxprocesses 4
+	$(BIN)/python -m pytest -m "not computes and not faults"
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 faults: $(VENV)/.dev ## kill workers, schedulers and services, and see that no job is lost (minutes)
 	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)

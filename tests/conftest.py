@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,20 @@ from solver import kept
 from tests.experiments import course_readings
 
 ROOT = Path(__file__).parents[1]
+SERVICES = {"server", "guarded", "postgres", "store", "store_url"}
+NOT_COMPUTING = re.compile(r"^(?:from|import) (?:app|benchmarks|subprocess|threading|time)\b", re.M)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what only computes; the rest times something, or starts processes, and runs alone."""
+    for item in items:
+        if not (SERVICES & set(item.fixturenames) or NOT_COMPUTING.search(text_of(item.path))):
+            item.add_marker("computes")
+
+
+@cache
+def text_of(file):
+    return file.read_text()
 
 
 @pytest.fixture(autouse=True)
