@@ -34,7 +34,11 @@ class WarmUp:
             self._compile()
         if self._stopped:
             raise Stopped
-        solver.warm_up()
+        try:
+            solver.warm_up()
+        except Exception as error:
+            log.error("the kernels cannot be made ready", exc_info=error)
+            raise
         # What is there now stays, so the garbage collector, which stops every thread for as long
         # as it looks at it, need not look again.
         gc.collect()

@@ -113,7 +113,7 @@ class NewtonMarch:
                 bar.sweep(work, self._way(work, a), a, b, first, readings_bar)
 
         work.states.follow(plan.backward, plan, advance, sweep)
-        return bar.unpacked(work, c, readings_bar)
+        return bar.unpacked(work, c)
 
     def stage_values(self) -> Array:
         """The stage values (steps stages, N) of the block that is kept, after a forward march."""

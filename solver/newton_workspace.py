@@ -142,7 +142,8 @@ class NewtonCotangents:
     def __init__(
         self, work: NewtonWorkspace, c: NewtonCoefficients, wanted: dict[str, bool]
     ) -> None:
-        self._wanted, layout = wanted, work.layout
+        layout = work.layout
+        felt = wanted["initial"] or wanted["store"] or wanted["capacities"]
         self._bars = Cotangents(
             heat=work.zeros("heat", 1),
             arms=work.zeros("arms", 3 if wanted["arms"] else 0),
@@ -154,6 +155,7 @@ class NewtonCotangents:
             G=work.zeros("profiles", c.profiles.shape[0] if wanted["profiles"] else 0),
             histories=_zeros(c.histories.reshape(-1), wanted["histories"]),
             pinned=np.zeros(c.pinned.size, c.dtype),
+            initial=work.zeros("initial", 1 if felt else 0),
         )
 
     def sweep(
@@ -171,17 +173,10 @@ class NewtonCotangents:
             *(work.states.values, work.probes, readings_bar, self._bars),
         )
 
-    def unpacked(
-        self, work: NewtonWorkspace, c: NewtonCoefficients, readings_bar: Array
-    ) -> NewtonDirections:
+    def unpacked(self, work: NewtonWorkspace, c: NewtonCoefficients) -> NewtonDirections:
         """The cotangents at t = 0, in the order of the nodes."""
         layout, bars = work.layout, self._bars
         nothing = np.zeros((3, c.initial.size), c.dtype)
-        initial = nothing[0]
-        if self._wanted["initial"] or self._wanted["store"] or self._wanted["capacities"]:
-            u, u_bar = layout.pack(c.initial, layout.zeros(1)), layout.room(1)
-            newton_adjoint.adjoint_of_start(work.books, u, bars, work.probes, readings_bar, u_bar)
-            initial = layout.unpack(u_bar, 1)[0]
         newton_adjoint.add_totals(bars.conduct_powers, bars.conduct)
         newton_adjoint.add_totals(bars.store_powers, bars.store)
         return NewtonDirections(
@@ -189,10 +184,12 @@ class NewtonCotangents:
             capacities=layout.unpack(bars.capacities, 1)[0] if bars.capacities.size else nothing[0],
             conduct=bars.conduct,
             store=bars.store,
-            profiles=layout.unpack(bars.G, bars.G.shape[0] // layout.rows),
+            profiles=layout.unpack(bars.G, bars.G.shape[0] // layout.rows)
+            if bars.G.size
+            else nothing[:0],
             histories=bars.histories.reshape(-1, *c.histories.shape[1:]),
             pinned=bars.pinned.reshape(c.pinned.shape),
-            initial=initial,
+            initial=layout.unpack(bars.initial, 1)[0] if bars.initial.size else nothing[0],
         )
 
 

@@ -78,14 +78,11 @@ class Layout:
 
     def laid(self, coefficients: Array, shift: float) -> kernels.Pieces:
         """The pieces of temperatures less `shift`."""
-        breaks = self.breaks - shift
-        return kernels.Pieces(
-            limits=self.limits - shift,
-            breaks=breaks,
-            centers=0.5 * (breaks[1:] + breaks[:-1]),
-            inverse=2.0 / np.diff(breaks),
-            coefficients=coefficients,
-        )
+        if shift not in self._places:
+            breaks = self.breaks - shift
+            centers, inverse = 0.5 * (breaks[1:] + breaks[:-1]), 2.0 / np.diff(breaks)
+            self._places[shift] = self.limits - shift, breaks, centers, inverse
+        return kernels.Pieces(*self._places[shift], coefficients)
 
     def follows(self, law: Any, values: Array, low: float, high: float) -> bool:
         """Whether the pieces through `values` meet the law in their middles, `low` to `high`."""
@@ -96,7 +93,12 @@ class Layout:
         there, found = law.value(middles).real, self.coefficients(values)[met, 0].real
         return bool(np.all(np.abs(found - there) <= CLOSE * np.abs(there)))
 
-    @property
+    @cached_property
+    def _places(self) -> dict[float, tuple[Array, Array, Array, Array]]:
+        """Of pieces of temperatures less a shift: limits, breaks, centers, inverse widths."""
+        return {}
+
+    @cached_property
     def _middle(self) -> int:
         return (self.breaks.size - 1) // 2
 

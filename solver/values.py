@@ -10,7 +10,7 @@ the curve itself gives; tangent and transpose are products with it,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -46,14 +46,22 @@ class _Open:
 
     sample: Sample
     slots: tuple[tuple[Slot, slice], ...]
+    _last: list[tuple[bytes, Any]] = field(default_factory=lambda: [(b"", None)], init=False)
 
     def at(self, theta: Array) -> Any:
-        """The curve with values in the place of its unknowns."""
-        values = {
-            slot.unknown.name: theta[where] if slot.unknown.listed else theta[where.start]
-            for slot, where in self.slots
-        }
-        return resolve(self.sample.curve, values)
+        """The curve with values in the place of its unknowns; that of the last theta is kept."""
+        key = theta.tobytes()
+        last, curve = self._last[0]
+        if key != last:
+            values = {
+                slot.unknown.name: theta[where].copy()
+                if slot.unknown.listed
+                else theta[where.start]
+                for slot, where in self.slots
+            }
+            curve = resolve(self.sample.curve, values)
+            self._last[0] = key, curve
+        return curve
 
     @cached_property
     def affine(self) -> bool:
@@ -173,8 +181,8 @@ class CurveValues:
         dtype = np.result_type(theta, *values_bar.values(), np.float64)
         theta_bar = np.zeros(self.felt.size, dtype)
         for place, part in self._open.items():
-            curve, sampling = part.at(theta), part.sample.sampling
-            if hasattr(curve, "pull"):
+            if hasattr(part.sample.curve, "pull"):
+                curve, sampling = part.at(theta), part.sample.sampling
                 (_, where), *_ = part.slots
                 at_points = sampling.at_points(values_bar[place])
                 theta_bar[where] += curve.pull(sampling.points, at_points)

@@ -20,15 +20,21 @@ from solver import kept
 from tests.experiments import course_readings
 
 ROOT = Path(__file__).parents[1]
-SERVICES = {"server", "guarded", "postgres", "store", "store_url"}
-NOT_COMPUTING = re.compile(r"^(?:from|import) (?:app|benchmarks|subprocess|threading|time)\b", re.M)
+ALONE = {"postgres", "store", "store_url"}  # fixtures
+BUSY = re.compile(
+    r"^(?:from|import) (?:asyncio|concurrent|signal|socket|subprocess|threading|time|benchmarks"
+    r"|tests\.(?:crowd|engines|faults|machines|postgres|scripted))\b",
+    re.M,
+)
+LONGEST = "test_twin_networks.py"
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what only computes; the rest times something, or starts processes, and runs alone."""
+    """Mark what can run beside others: it times nothing and ends no processes."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
     for item in items:
-        if not (SERVICES & set(item.fixturenames) or NOT_COMPUTING.search(text_of(item.path))):
-            item.add_marker("computes")
+        if not (ALONE & set(item.fixturenames) or BUSY.search(text_of(item.path))):
+            item.add_marker("beside")
 
 
 @cache

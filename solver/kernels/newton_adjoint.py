@@ -46,6 +46,7 @@ class Cotangents(NamedTuple):
     G: Array
     histories: Array
     pinned: Array
+    initial: Array
 
 
 @kernel
@@ -63,7 +64,8 @@ def adjoint(
 ) -> None:
     """March the cotangent of E back from step `last` to `first`, in place, and add to the others.
 
-    states: the stage values since step `start`; readings_bar ((m + 1) Q): cotangents of the
+    Where that is the beginning, also to those of the initial state. states: u at step `start` and
+    the stage values since; readings_bar ((m + 1) Q): cotangents of the
     readings, of which those of steps first + 1..last enter.
     """
     G, stages, rows = way.G, way.A.shape[0], books.capacities.shape[0]
@@ -91,6 +93,8 @@ def adjoint(
             s,
         )
     copy(rows, z, now, bars.heat, 0)
+    if first == 0 and bars.initial.shape[0] > 0:
+        begin(books, s, states, probes, readings_bar, bars)
 
 
 @part
@@ -273,17 +277,12 @@ def add_totals(powers: Array, coefficients_bar: Array) -> None:
             coefficients_bar[0, d] += total_of(load(powers, d))
 
 
-@kernel
-def adjoint_of_start(
-    books: Books,
-    u: Array,
-    bars: Cotangents,
-    probes: Array,
-    readings_bar: Array,
-    u_bar: Array,
+@part
+def begin(
+    books: Books, s: Scratch, u: Array, probes: Array, readings_bar: Array, bars: Cotangents
 ) -> None:
-    """The cotangent (rows) of the initial temperatures u, of their heat content and readings."""
-    s, rows = scratch(books), u.shape[0]
+    """The cotangent of the initial temperatures u, of their heat content and readings."""
+    rows, u_bar = bars.heat.shape[0], bars.initial
     copy(rows, u, 0, s.u, 0)
     look(books, s, True)
     capacities, c, y = books.capacities, s.c, s.y
