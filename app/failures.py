@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from numpy.linalg import LinAlgError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app.aside import ReaderLost
@@ -99,11 +101,19 @@ def _simple(
     return answer
 
 
-def _http(_: Request, error: Exception) -> Answer:
+def _http(request: Request, error: Exception) -> Answer:
     assert isinstance(error, HTTPException)
     details = problem_details(error.status_code, str(error.detail), str(error.detail))
-    kind = getattr(error, "type", details.type)
-    return details.model_copy(update={"type": kind}), dict(error.headers or {})
+    kind, headers = getattr(error, "type", details.type), dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return details.model_copy(update={"type": kind}), headers
+
+
+def _methods(request: Request) -> set[str]:
+    """What a path knows; it may have several routes, of which the router names the first alone."""
+    routes = (r for r in request.app.routes if r.matches(request.scope)[0] != Match.NONE)
+    return {method for route in routes for method in getattr(route, "methods", ())}
 
 
 def _overloaded(_: Request, error: Exception) -> Answer:
