@@ -39,7 +39,8 @@ build_image
 # Without a word about keys it asks for one, says so, and makes one where it runs.
 starts docker run --detach --name "$name" --network "$network" "${restricted[@]}" \
   --publish 127.0.0.1::8000 "$image"
-docker logs "$name" 2>/dev/null | grep --quiet 'kappafit keys add NAME' || die "it does not say how keys are made"
+# (grep reads to the end: who stops early has docker end on a broken pipe, now and then.)
+docker logs "$name" 2>/dev/null | grep 'kappafit keys add NAME' > /dev/null || die "it does not say how keys are made"
 refused() { [[ $(curl --noproxy '*' --silent --output /dev/null --write-out '%{http_code}' "$@") == 401 ]]; }
 refused "$url/v1/jobs" || die "it asks for no key"
 key=$(docker exec "$name" kappafit keys add me)

@@ -14,7 +14,7 @@ answer=$folder/answer
 say() { printf '[probe %4ds] %s\n' "$SECONDS" "$*"; }
 now() { date +%s%N; }
 milliseconds_since() { echo $((($(now) - $1) / 1000000)); }
-published() { docker port "$1" 8000/tcp | head -n 1; }
+published() { docker port "$1" 8000/tcp | sed -n 1p; }
 memory() { docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' "$@"; }
 
 build_image() {
