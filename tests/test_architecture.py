@@ -46,7 +46,7 @@ KERNEL_FLOORS = (
     ("magnitudes", "nodes", "tridiagonal"),
     ("packing", "pieces", "sparse", "sweeps"),
     ("balance", "march"),
-    ("newton_adjoint", "newton_step", "newton_tangent", "prediction"),
+    ("march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
     ("newton_settle",),
     ("newton",),
 )

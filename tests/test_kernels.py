@@ -81,7 +81,7 @@ class Matrix:
     def outer(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray:
         K_bar = self.layout.zeros(3)
         phi, x = self.packed(phi), self.packed(x)
-        sweeps.add_outer(phi, 0, self.joint, self.rows, x, 0, K_bar)
+        sweeps.add_outer(phi, 0, 1.0, self.joint, self.rows, x, 0, K_bar)
         return self.unpacked(K_bar, 3)
 
 

@@ -33,6 +33,7 @@ UNDEFINED = ir.Constant(VECTOR, ir.Undefined)
 ROW = {"forceinline": True, "error_model": "numpy", "fastmath": {"contract"}}  # as `compiled.part`
 CONTRACT = ("contract",)  # a multiply and an add may be fused, as in every kernel
 ALIGNED = 8  # bytes that a load may count on
+LINE = 64  # bytes of a line of the cache
 
 
 class LanesType(types.Type):
@@ -124,7 +125,14 @@ def empty(array: Any, rows: Any) -> Any:
 def _empty(array: Any, rows: Any) -> Any:
     if array.ndim == 1:
         return lambda array, rows: np.empty(rows, array.dtype)
-    return lambda array, rows: np.empty((rows, LANES), array.dtype)
+
+    def on_lines(array: Any, rows: Any) -> Any:
+        """A row that stands across two lines of the cache is read and written twice."""
+        room = np.empty((rows + 1) * LANES, array.dtype)
+        first = -room.ctypes.data % LINE // room.itemsize
+        return room[first : first + rows * LANES].reshape((rows, LANES))
+
+    return on_lines
 
 
 # --- arithmetic --------------------------------------------------------------------------------

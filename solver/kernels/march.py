@@ -1,4 +1,4 @@
-r"""The linear march, its tangent and its adjoint, for any stiffly accurate DIRK method.
+r"""The linear march and its adjoint, for any stiffly accurate DIRK method.
 
 The semi-discrete bar is ``u' = K u + S^T h(t)``: K tridiagonal, ``S`` (P, N) the profiles of what
 drives it (sources and ends alike), ``h`` their histories. The kernels know no law, no end
@@ -8,11 +8,6 @@ Forward. With stages i = 1..s, F_j = K Y_j + S^T h_j and u_{k+1} = Y_s (stiffly 
 last row of A holds the weights),
 
     Y_i = u_k + dt sum_{j<=i} A_ij F_j,    that is,    (I - dt A_ii K) Y_i = w_i + dt A_ii S^T h_i.
-
-Tangent. Differentiate: with Fdot_j = K Ydot_j + G_j and the load
-G_j = Kdot Y_j + Sdot^T h_j + S^T hdot_j,
-
-    (I - dt A_ii K) Ydot_i = wdot_i + dt A_ii G_i.
 
 Adjoint. Let lam be the cotangent of u_{k+1}, and z_i that of the right side of stage i's equation.
 Y_i enters later stages through F_i only, whose cotangent from them is dt sum_{j>i} A_ji z_j. So for
@@ -24,7 +19,7 @@ i = s..1
 
 and the cotangent of u_k is sum_i z_i. For backward Euler this is the lecture's adjoint,
 A^T lam^k = lam^{k+1} + dJ/du^k. It is exact for the discrete scheme: no time derivative is
-approximated anew.
+approximated anew. For the tangent see `march_tangent`.
 
 A pinned end, u_end = g(t), adds no equation and is no state: in the row r beside it stands
 ``K_r,end u_end``, which is a load with the profile K_r,end e_r and the history g. So stage i takes
@@ -46,7 +41,7 @@ from __future__ import annotations
 from solver.kernels.compiled import kernel
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.nodes import add_reading, read
-from solver.kernels.sweeps import add_outer, add_product, sweep, sweep_back, sweep_back_and_add
+from solver.kernels.sweeps import GROUP, add_outer, add_outers, add_product, sweep, sweep_back
 from solver.kernels.tridiagonal import Array
 
 
@@ -104,80 +99,6 @@ def forward(
 
 
 @kernel
-def tangent(
-    K: Array,
-    f: Array,
-    joint: Array | None,
-    A: Array,
-    dt: float,
-    G: Array,
-    histories: Array,
-    first: int,
-    last: int,
-    K_dot: Array,
-    G_dot: Array,
-    histories_dot: Array,
-    states: Array,
-    u_dot: Array,
-    probes: Array,
-    readings_dot: Array,
-) -> None:
-    """March the q directions `u_dot` (q rows) along the stage values `states` of the same steps.
-
-    K_dot (q 3 rows), G_dot (q P rows), histories_dot (q m s P): the directions of the coefficients;
-    no rows where they are none. Writes readings_dot (q (m + 1) Q).
-    """
-    stages, rows = A.shape[0], K.shape[0] // 3
-    directions = u_dot.shape[0] // rows
-    loads = G.shape[0] // rows - (stages - 1)
-    steps = readings_dot.shape[0] // max(1, directions * probes.shape[1]) - 1
-    slopes = empty(u_dot, directions * stages * rows)
-    x, w, h = empty(u_dot, rows), empty(histories, stages), empty(histories, loads)
-    if first == 0:
-        for d in range(directions):
-            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1))
-    for k in range(first, last):
-        for i in range(stages):
-            y = (1 + (k - first) * stages + i) * rows
-            for j in range(i + 1):
-                store(w, j, like(w, dt * A[i, j]))
-            for d in range(directions):
-                S, load_i = slopes[d * stages * rows :], i * rows
-                add_or_set(d, K_dot, joint, rows, states, y, S, load_i)
-                if G_dot.shape[0] > 0:
-                    for p in range(loads):
-                        store(h, p, load(histories, (k * stages + i) * loads + p))
-                    add_sum(rows, loads, h, G_dot[d * loads * rows :], S, load_i)
-                if histories_dot.shape[0] > 0:
-                    at = d * (histories.shape[0] // loads if loads > 0 else 0)
-                    for p in range(loads):
-                        store(h, p, load(histories_dot, (at + k * stages + i) * loads + p))
-                    add_sum(rows, loads, h, G, S, load_i)
-                # an earlier stage's row of S holds its whole slope, this one's the load
-                if A[i, i] == 0.0:
-                    combine(rows, u_dot, d * rows, i, w, S, x, 0)
-                else:
-                    sweep(f, joint, i, rows, u_dot, d * rows, i + 1, w, S, x, 0)
-                    sweep_back(f, joint, i, rows, x, 0)
-                if i < stages - 1:
-                    add_product(K, joint, rows, x, 0, S, load_i)
-                else:
-                    copy(rows, x, 0, u_dot, d * rows)
-        for d in range(directions):
-            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1) + k + 1)
-
-
-@kernel
-def add_or_set(
-    d: int, K_dot: Array, joint: Array | None, rows: int, u: Array, at: int, out: Array, to: int
-) -> None:
-    """out[to:] = K_dot u[at:] of direction d, or 0 where no direction moves K."""
-    set_sum(rows, 0, out, out, out, to)
-    if K_dot.shape[0] > 0:
-        add_product(K_dot[3 * d * rows : 3 * (d + 1) * rows], joint, rows, u, at, out, to)
-
-
-@kernel
 def adjoint(
     K_T: Array,
     f_T: Array,
@@ -206,36 +127,91 @@ def adjoint(
     """
     stages, rows = A.shape[0], K_T.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
-    z, psi = empty(lam, stages * rows), empty(lam, rows)
-    w = empty(histories, stages)
-    now = (stages - 1) * rows  # lam during the sweep: the last stage is solved in its place
-    copy(rows, lam, 0, z, now)
+    # Of one stage the z of several steps are kept, each in the place of the lam of the next one.
+    group, waiting = GROUP if stages == 1 else 1, 0
+    z, psi = empty(lam, (1 + group * stages) * rows), empty(lam, rows)
+    w, kept = empty(histories, stages), empty(lam, probes.shape[1])
+    copy(rows, lam, 0, z, 0)
     for k in range(last - 1, first - 1, -1):
-        add_readings(z, now, probes, readings_bar, k + 1)
+        at_lam = waiting * rows
+        own = at_lam + rows
+        keep_rows(z, at_lam, probes, kept)
+        add_readings(z, at_lam, probes, readings_bar, k + 1)
         for i in range(stages - 1, -1, -1):
-            y, step = (1 + (k - start) * stages + i) * rows, dt * A[i, i]
+            y, step, at = (1 + (k - start) * stages + i) * rows, dt * A[i, i], own + i * rows
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
-                set_sum(rows, stages - 1 - i, w, z[(i + 1) * rows :], psi, 0)
-                set_sum(rows, 0, w, psi, z, i * rows)
-                add_product(K_T, joint_T, rows, psi, 0, z, i * rows)
-                add_outer(psi, 0, joint_T, rows, states, y, K_bar)
+                set_sum(rows, stages - 1 - i, w, z[at + rows :], psi, 0)
+                set_sum(rows, 0, w, psi, z, at)
+                add_product(K_T, joint_T, rows, psi, 0, z, at)
+                add_outer(psi, 0, 1.0, joint_T, rows, states, y, K_bar)
             if step != 0.0:
-                sweep(f_T, joint_T, i, rows, z, i * rows, 0, w, G, z, i * rows)
-                sweep_back_and_add(f_T, joint_T, i, rows, z, i * rows, step, states, y, K_bar)
+                begin = at if i < stages - 1 else at_lam
+                sweep(f_T, joint_T, i, rows, z, begin, 0, w, G, z, at)
+                sweep_back(f_T, joint_T, i, rows, z, at)
+                if stages > 1:
+                    add_outer(z, at, step, joint_T, rows, states, y, K_bar)
             if G_bar.shape[0] > 0 or histories_bar.shape[0] > 0:
                 for r in range(rows):  # psi becomes phi
                     before = load(psi, r) if i < stages - 1 else like(psi, 0.0)
-                    store(psi, r, before + step * load(z, i * rows + r))
-                at = (k * stages + i) * loads
-                add_load_bars(rows, loads, psi, G, histories, at, G_bar, histories_bar)
-        for i in range(stages - 1):
-            for r in range(rows):
-                add(z, now + r, load(z, i * rows + r))
-    copy(rows, z, now, lam, 0)
+                    store(psi, r, before + step * load(z, at + r))
+                place = (k * stages + i) * loads
+                add_load_bars(rows, loads, psi, G, histories, place, G_bar, histories_bar)
+        put_rows(z, at_lam, probes, kept)
+        waiting += 1
+        if waiting == group or k == first:
+            if stages == 1:
+                y = (1 + k - start + waiting - 1) * rows
+                add_group(z, dt * A[0, 0], joint_T, rows, states, y, waiting, K_bar)
+            set_total(rows, stages, z, own, z, 0)
+            waiting = 0
+    copy(rows, z, 0, lam, 0)
     if first == 0:
         add_readings(lam, 0, probes, readings_bar, 0)
+
+
+@kernel
+def add_group(
+    z: Array,
+    step: float,
+    joint: Array | None,
+    rows: int,
+    states: Array,
+    y: int,
+    count: int,
+    K_bar: Array,
+) -> None:
+    """What `count` steps add to K_bar, the last one first: with z behind lam, their Y from y on."""
+    if count == GROUP:
+        add_outers(z, rows, step, joint, rows, states, y, K_bar)
+    else:
+        for c in range(count):
+            add_outer(z, (1 + c) * rows, step, joint, rows, states, y - c * rows, K_bar)
+
+
+@kernel
+def keep_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
+    """The rows of u[at:] with the probes."""
+    for q in range(probes.shape[1]):
+        store(kept, q, load(u, at + probes[0, q]))
+
+
+@kernel
+def put_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
+    """Put them back."""
+    for q in range(probes.shape[1]):
+        store(u, at + probes[0, q], load(kept, q))
+
+
+@kernel
+def set_total(rows: int, terms: int, z: Array, at: int, out: Array, to: int) -> None:
+    """out[to:] = the sum of z[at:], z[at + rows:], ..."""
+    for r in range(rows):
+        out_r = load(z, at + r)
+        for i in range(1, terms):
+            out_r = out_r + load(z, at + i * rows + r)
+        store(out, to + r, out_r)
 
 
 @kernel

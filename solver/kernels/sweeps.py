@@ -25,7 +25,10 @@ from solver.kernels.lanes import (
     load,
     store,
 )
+from solver.kernels.nodes import left_of_first, right_of
 from solver.kernels.tridiagonal import PARTS, Array, separator
+
+GROUP = 4  # products that are added to K_bar at a time
 
 
 @kernel
@@ -47,12 +50,16 @@ def sweep(
     `sweep_back` is the way back. x[to:] may be u[start:].
     """
     at, last = PARTS * rows * stage, separator(rows, joint)
-    y, first = like(x, 0.0), like(x, 0.0)
+    y, first, w_0 = like(x, 0.0), like(x, 0.0), like(x, 0.0)
+    if terms > 0:
+        w_0 = w_0 + load(w, 0)
     for r in range(last):
         rhs = load(u, start + r)
-        for p in range(terms):
+        if terms > 0:
+            rhs = rhs + w_0 * load(G, r)
+        for p in range(1, terms):
             rhs = rhs + load(w, p) * load(G, p * rows + r)
-        y = rhs * load(f, at + r) + load(f, at + rows + r) * y
+        y = load(f, at + rows + r) * y + rhs * load(f, at + r)
         if joint is not None:
             first = first + y * load(f, at + 2 * rows + r)
         store(x, to + r, y)
@@ -78,50 +85,6 @@ def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, t
             rest = rest + load(f, at + 4 * rows + r) * left
         u = rest + load(f, at + 3 * rows + r) * u
         store(x, to + r, u)
-
-
-@kernel
-def sweep_back_and_add(
-    f: Array,
-    joint: Array | None,
-    stage: int,
-    rows: int,
-    z: Array,
-    at_z: int,
-    step: float,
-    u: Array,
-    at_u: int,
-    K_bar: Array,
-) -> None:
-    """`sweep_back` of z, and in the same sweep `add_outer` of step z and u.
-
-    The sweep waits for z row by row; the sums run while it waits.
-    """
-    at, last = PARTS * rows * stage, separator(rows, joint)
-    z_r, left, phi = like(z, 0.0), like(z, 0.0), like(z, 0.0)
-    here, rise = load(u, at_u + rows - 1), like(z, 0.0)
-    if joint is not None:
-        z_r = load(z, at_z + last)
-        left = from_left(z_r)
-        rise = from_right(load(u, at_u)) - here
-        phi = step * z_r
-        add(K_bar, rows + last, phi * here)
-        add(K_bar, 2 * rows + last, phi * rise)
-    for r in range(last - 1, -1, -1):
-        rest = load(z, at_z + r)
-        if joint is not None:
-            rest = rest + load(f, at + 4 * rows + r) * left
-        z_r = rest + load(f, at + 3 * rows + r) * z_r
-        store(z, at_z + r, z_r)
-        above, here = here, load(u, at_u + r)
-        if r < rows - 1:
-            rise = above - here
-            add(K_bar, r + 1, -(phi * rise))
-        phi = step * z_r
-        add(K_bar, rows + r, phi * here)
-        add(K_bar, 2 * rows + r, phi * rise)
-    if joint is not None:
-        add(K_bar, 0, phi * (from_left(load(u, at_u + last)) - here))
 
 
 @part
@@ -155,20 +118,67 @@ def add_product(
 
 @kernel
 def add_outer(
-    phi: Array, at_phi: int, joint: Array | None, rows: int, u: Array, at: int, K_bar: Array
+    z: Array,
+    at_z: int,
+    step: float,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
 ) -> None:
-    """Add to K_bar the transpose of K -> phi[at_phi:] . (K u[at:])."""
-    left, here = like(u, 0.0), load(u, at)
-    if joint is not None:
-        left = from_left(load(u, at + rows - 1))
-    for r in range(rows):
-        right = here
-        if r < rows - 1:
-            right = load(u, at + r + 1)
-        elif joint is not None:
-            right = from_right(load(u, at))
-        phi_r = load(phi, at_phi + r)
-        add(K_bar, r, phi_r * (left - here))
-        add(K_bar, rows + r, phi_r * here)
-        add(K_bar, 2 * rows + r, phi_r * (right - here))
-        left, here = here, right
+    """Add to K_bar the transpose of K -> step z[at_z:] . (K u[at:])."""
+    add_row(1, z, at_z, step, joint, rows, 0, u, at, K_bar)
+    for r in range(1, rows):
+        add_row(1, z, at_z, step, joint, rows, r, u, at, K_bar)
+
+
+@kernel
+def add_outers(
+    z: Array,
+    at_z: int,
+    step: float,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
+) -> None:
+    """`add_outer` of `GROUP` vectors, one after the other, but K_bar is read and written once.
+
+    They are z[at_z:], z[at_z + rows:], ... and u[at:], u[at - rows:], ...
+    """
+    add_row(GROUP, z, at_z, step, joint, rows, 0, u, at, K_bar)
+    for r in range(1, rows - 1):
+        add_row(GROUP, z, at_z, step, joint, rows, r, u, at, K_bar)
+    if rows > 1:
+        add_row(GROUP, z, at_z, step, joint, rows, rows - 1, u, at, K_bar)
+
+
+@part
+def add_row(
+    count: int,
+    z: Array,
+    at_z: int,
+    step: float,
+    joint: Array | None,
+    rows: int,
+    r: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
+) -> None:
+    """Row r of `count` of them."""
+    below, middle, above = load(K_bar, r), load(K_bar, rows + r), load(K_bar, 2 * rows + r)
+    for c in range(count):
+        own = at - c * rows
+        here, left = load(u, own + r), left_of_first(u, own, rows, joint)
+        if r > 0:
+            left = load(u, own + r - 1)
+        phi = step * load(z, at_z + c * rows + r)
+        below = below + phi * (left - here)
+        middle = middle + phi * here
+        above = above + phi * (right_of(u, own, r, rows, joint) - here)
+    store(K_bar, r, below)
+    store(K_bar, rows + r, middle)
+    store(K_bar, 2 * rows + r, above)
