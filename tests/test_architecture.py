@@ -44,7 +44,7 @@ FLOORS = (
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
     ("magnitudes", "nodes", "tridiagonal"),
-    ("packing", "pieces", "sparse", "sweeps"),
+    ("elimination", "packing", "pieces", "sparse", "sweeps"),
     ("balance", "march"),
     ("march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
     ("newton_settle",),

@@ -16,8 +16,8 @@ The Jacobian J = dq/du comes as its matrix does, by the entry below, the sum of 
 entry above (`solver.kernels.tridiagonal`), so that here too differences are taken first.
 
 Held nodes are pinned to a given temperature: they have no books. Their rows of `arms` and their
-capacities are zero, and in the matrix of a Newton step their row is the identity's (`hold_rows`),
-so that nothing changes them.
+capacities are zero, and in the matrix of a Newton step their row is the identity's (`slope_at`), so
+that nothing changes them.
 
 Vectors stand in rows of lanes. What depends on a law is a pass of its own (`look`), and so is what
 depends on the form: the other loops have nothing to choose in, row by row.
@@ -30,9 +30,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solver.kernels.compiled import kernel, part
-from solver.kernels.lanes import empty, like, load, store
-from solver.kernels.magnitudes import square, total_of
-from solver.kernels.nodes import left_of_first, put, right_of
+from solver.kernels.lanes import empty, load, store
+from solver.kernels.magnitudes import where_zero
+from solver.kernels.nodes import left_of_first, right_of
 from solver.kernels.pieces import Pieces, look_at
 from solver.kernels.tridiagonal import PARTS, Array
 
@@ -151,20 +151,15 @@ def flows(
     step: float,
     s: Scratch,
     out: Array | None,
-) -> float:
+) -> None:
     """s.J = dq/du at s.u, after `look`, and q to `out` where that is wanted.
 
-    With a target, the residual E - step q - target instead of q, and s.D = dE/du; returns the
-    square of the residual's norm, a heat.
+    With a target, the residual E - step q - target instead of q.
     """
     if books.share == 0.0:
-        norm = flows_of_nodes(books, joint, target, step, s, out)
+        flows_of_nodes(books, joint, target, step, s, out)
     else:
-        norm = flows_through_faces(books, joint, target, step, s, out)
-    if target is not None:
-        hold_rows(books, s.D)
-    squares: float = total_of(norm)
-    return squares
+        flows_through_faces(books, joint, target, step, s, out)
 
 
 @part
@@ -175,21 +170,13 @@ def flows_of_nodes(
     step: float,
     s: Scratch,
     out: Array | None,
-) -> Any:
-    """The lecture's form: every node's own kappa before the second difference."""
-    arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
-    left, here = left_of_first(u, 0, rows, joint), load(u, 0)
-    norm = square(like(u, 0.0))
-    for r in range(rows):
-        right = right_of(u, 0, r, rows, joint)
-        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
-        k, bend = load(kappa, r), below * (left - here) + above * (right - here)
-        store(J, r, k * below)
-        store(J, rows + r, total + load(kappa_u, r) * bend)
-        store(J, 2 * rows + r, k * above)
-        norm = norm + put_flow(total * here + k * bend, r, books, target, step, s, out)
+) -> None:
+    """In the lecture's form."""
+    left, here = left_of_first(s.u, 0, s.u.shape[0], joint), load(s.u, 0)
+    for r in range(s.u.shape[0]):
+        right, below, total, above, q = at_node(books, joint, s, r, left, here)
+        put_flow(below, total, above, q, r, books, target, step, s, out)
         left, here = here, right
-    return norm
 
 
 @part
@@ -200,51 +187,88 @@ def flows_through_faces(
     step: float,
     s: Scratch,
     out: Array | None,
-) -> Any:
-    """The divergence form: what leaves one node's volume enters the next one's."""
-    arms, u, kappa, kappa_u, J, rows = books.arms, s.u, s.kappa, s.kappa_u, s.J, s.u.shape[0]
-    here, k, k_u = load(u, 0), load(kappa, 0), load(kappa_u, 0)
-    left, k_left = left_of_first(u, 0, rows, joint), left_of_first(kappa, 0, rows, joint)
-    k_u_left = left_of_first(kappa_u, 0, rows, joint)
-    came, both, by_left, _ = face(left, k_left, k_u_left, here, k, k_u)
-    norm = square(like(u, 0.0))
-    for r in range(rows):
-        right, k_right = right_of(u, 0, r, rows, joint), right_of(kappa, 0, r, rows, joint)
-        k_u_right = right_of(kappa_u, 0, r, rows, joint)
-        goes, both_right, by_here, by_right = face(here, k, k_u, right, k_right, k_u_right)
-        below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
-        store(J, r, below * by_left)
-        store(J, rows + r, (total + above * both_right) - below * both)
-        store(J, 2 * rows + r, above * by_right)
-        q = (total * here + above * goes) - below * came
-        norm = norm + put_flow(q, r, books, target, step, s, out)
-        here, k, k_u, came, both, by_left = right, k_right, k_u_right, goes, both_right, by_here
-    return norm
+) -> None:
+    """In the divergence form."""
+    here, left = first_of_faces(joint, s)
+    for r in range(s.u.shape[0]):
+        here, left, below, total, above, q = between_faces(books, joint, s, r, here, left)
+        put_flow(below, total, above, q, r, books, target, step, s, out)
 
 
 @part
 def put_flow(
-    q: Any, r: int, books: Books, target: Array | None, step: float, s: Scratch, out: Array | None
-) -> Any:
-    """What `flows` makes of the q of a row; returns the square of the residual."""
-    squares = square(0.0 * q)
+    below: Any,
+    total: Any,
+    above: Any,
+    q: Any,
+    r: int,
+    books: Books,
+    target: Array | None,
+    step: float,
+    s: Scratch,
+    out: Array | None,
+) -> None:
+    """What `flows` makes of a row."""
+    J, rows = s.J, s.u.shape[0]
+    store(J, r, below)
+    store(J, rows + r, total)
+    store(J, 2 * rows + r, above)
     if out is not None and target is None:
         store(out, r, q)
     if out is not None and target is not None:
-        capacity = load(books.capacities, r)
-        residual = (capacity * load(s.h, r) - load(target, r)) - step * q
-        store(out, r, residual)
-        store(s.D, r, capacity * load(s.c, r))
-        squares = square(residual)
-    return squares
+        store(out, r, heat_at(books, s, r) - load(target, r) - step * q)
 
 
 @part
-def face(u: Any, k: Any, k_u: Any, right: Any, k_right: Any, k_u_right: Any) -> Any:
+def at_node(books: Books, joint: Array | None, s: Scratch, r: int, left: Any, here: Any) -> Any:
+    """The lecture's form: every node's own kappa before the second difference.
+
+    Returns the temperature to the right, row r of J (below, sum, above), and q_r.
+    """
+    arms, rows, right = books.arms, s.u.shape[0], right_of(s.u, 0, r, s.u.shape[0], joint)
+    below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+    k, bend = load(s.kappa, r), below * (left - here) + above * (right - here)
+    slope = total + load(s.kappa_u, r) * bend
+    return right, k * below, slope, k * above, total * here + k * bend
+
+
+@part
+def first_of_faces(joint: Array | None, s: Scratch) -> Any:
+    """What `between_faces` carries to the first row."""
+    rows = s.u.shape[0]
+    here = load(s.u, 0), load(s.kappa, 0), load(s.kappa_u, 0)
+    u, k = left_of_first(s.u, 0, rows, joint), left_of_first(s.kappa, 0, rows, joint)
+    flow, both, by_left, _ = face((u, k, left_of_first(s.kappa_u, 0, rows, joint)), here)
+    return here, (flow, both, by_left)
+
+
+@part
+def between_faces(
+    books: Books, joint: Array | None, s: Scratch, r: int, here: Any, left: Any
+) -> Any:
+    """The divergence form: what leaves one node's volume enters the next one's.
+
+    here: u, kappa and its slope at node r; left: of the face to its left. Returns the same of the
+    next node, row r of J (below, sum, above), and q_r.
+    """
+    arms, rows = books.arms, s.u.shape[0]
+    right, k_right = right_of(s.u, 0, r, rows, joint), right_of(s.kappa, 0, r, rows, joint)
+    there = right, k_right, right_of(s.kappa_u, 0, r, rows, joint)
+    goes, both_right, by_here, by_right = face(here, there)
+    came, both, by_left = left
+    below, total, above = load(arms, r), load(arms, rows + r), load(arms, 2 * rows + r)
+    slope = (total + above * both_right) - below * both
+    q = (total * here[0] + above * goes) - below * came
+    return there, (goes, both_right, by_here), below * by_left, slope, above * by_right, q
+
+
+@part
+def face(here: Any, there: Any) -> Any:
     """What flows between two nodes for an arm of 1, from the right; and its derivatives.
 
     By both temperatures together, by the left one with its sign changed, by the right one.
     """
+    (u, k, k_u), (right, k_right, k_u_right) = here, there
     rise, mean = right - u, 0.5 * (k + k_right)
     half = 0.5 * rise
     return mean * rise, half * (k_u + k_u_right), mean - half * k_u, mean + half * k_u_right
@@ -253,25 +277,26 @@ def face(u: Any, k: Any, k_u: Any, right: Any, k_right: Any, k_u_right: Any) -> 
 @part
 def heat_slopes(books: Books, s: Scratch) -> None:
     """s.D = dE/du of the heat content E, after `look`; 1 where a node is held."""
-    capacities, c, D = books.capacities, s.c, s.D
+    D = s.D
     for r in range(D.shape[0]):
-        store(D, r, load(capacities, r) * load(c, r))
-    hold_rows(books, D)
+        store(D, r, slope_at(books, s, r))
 
 
 @part
-def hold_rows(books: Books, D: Array) -> None:
-    """The rows of held nodes are the identity's: there D is 1."""
-    held, padding = books.held, books.padding
-    for e in range(held.shape[1]):
-        put(D, held[0, e], held[1, e], 1.0)
-    for e in range(padding.shape[1]):
-        put(D, padding[0, e], padding[1, e], 1.0)
+def slope_at(books: Books, s: Scratch, r: int) -> Any:
+    """Row r of it. Only held nodes, and rows without one, have no capacity."""
+    capacity = load(books.capacities, r)
+    return where_zero(capacity, 1.0, capacity * load(s.c, r))
+
+
+@part
+def heat_at(books: Books, s: Scratch, r: int) -> Any:
+    """The heat content E at row r, after `look`."""
+    return load(books.capacities, r) * load(s.h, r)
 
 
 @part
 def heat_of(books: Books, s: Scratch, heat: Array) -> None:
-    """The heat content E of every node at s.u, after `look`."""
-    h, capacities = s.h, books.capacities
-    for r in range(h.shape[0]):
-        store(heat, r, load(capacities, r) * load(h, r))
+    """The heat content of every node."""
+    for r in range(heat.shape[0]):
+        store(heat, r, heat_at(books, s, r))

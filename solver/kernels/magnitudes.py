@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from solver.kernels.lanes import Lanes, LanesType, implements, over_lanes, total
+from solver.kernels.lanes import LANES, Lanes, LanesType, implements, over_lanes, spread, total
 
 
 def square(value: Any) -> Any:
@@ -33,6 +34,11 @@ def larger(a: Any, b: Any) -> Any:
 
 def smaller(a: Any, b: Any) -> Any:
     """The smaller of two real values, lane by lane."""
+    raise NotImplementedError("compiled code only")
+
+
+def where_zero(tested: Any, then: Any, otherwise: Any) -> Any:
+    """`then` where `tested` is zero, lane by lane."""
     raise NotImplementedError("compiled code only")
 
 
@@ -83,6 +89,23 @@ def _chosen(comparison: str) -> Callable[..., Any]:
 
 
 _larger, _smaller = _chosen(">"), _chosen("<")
+
+
+@intrinsic
+def _where_zero(typing: Any, tested: Any, then: Any, otherwise: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        tested, then, otherwise = arguments
+        zero = ir.Constant(tested.type, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered("==", tested, zero), then, otherwise)
+
+    return Lanes(Lanes, Lanes, Lanes), generate
+
+
+@implements(where_zero)
+def _where_zero_of(tested: Any, then: Any, otherwise: Any) -> Any:
+    if isinstance(tested, LanesType):
+        return lambda tested, then, otherwise: _where_zero(tested, spread(then), otherwise)
+    return lambda tested, then, otherwise: then if tested == 0.0 else otherwise
 
 
 def total_of(value: Any) -> Any:

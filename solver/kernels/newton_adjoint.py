@@ -17,15 +17,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, hold_rows, look, scratch
+from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch, slope_at
 from solver.kernels.compiled import kernel, part
+from solver.kernels.elimination import factor_and_sweep_transposed
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.march import add_load_bars, add_readings, copy, set_sum
 from solver.kernels.nodes import element, left_of_first, put, right_of
 from solver.kernels.pieces import add_law_bar
 from solver.kernels.sweeps import add_product, sweep_back
-from solver.kernels.tridiagonal import Array, factor_and_sweep_transposed, transpose
+from solver.kernels.tridiagonal import Array, transpose
 
 
 class Cotangents(NamedTuple):
@@ -176,12 +177,11 @@ def retreat(
 @part
 def weigh(books: Books, s: Scratch, z: Array, at: int) -> None:
     """s.D = dE/du, and z[at:] times it; of held nodes z is zero."""
-    capacities, c, D = books.capacities, s.c, s.D
+    D = s.D
     for r in range(D.shape[0]):
-        d = load(capacities, r) * load(c, r)
+        d = slope_at(books, s, r)
         store(D, r, d)
         store(z, at + r, d * load(z, at + r))
-    hold_rows(books, D)
 
 
 @part

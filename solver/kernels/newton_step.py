@@ -6,28 +6,98 @@ becomes u - delta. See `solver.kernels.balance` for E and q.
 
 from __future__ import annotations
 
-from solver.kernels.balance import Books, Scratch, flows, heat_slopes, look
+from typing import Any
+
+from solver.kernels.balance import (
+    Books,
+    Scratch,
+    at_node,
+    between_faces,
+    first_of_faces,
+    flows,
+    heat_at,
+    look,
+    slope_at,
+)
 from solver.kernels.compiled import aside, part
+from solver.kernels.elimination import eliminate, eliminate_last, nothing_before
 from solver.kernels.lanes import from_left, like, load, store
-from solver.kernels.magnitudes import larger, largest_of, magnitude
+from solver.kernels.magnitudes import larger, largest_of, magnitude, square, total_of
 from solver.kernels.march import copy
+from solver.kernels.nodes import left_of_first
 from solver.kernels.sweeps import sweep_back
-from solver.kernels.tridiagonal import Array, factor_and_sweep, separator
+from solver.kernels.tridiagonal import Array, separator
 
 ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 
 
 @part
 def linearise(
-    books: Books, joint: Array | None, target: Array, step: float, s: Scratch, delta: Array
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, x: Array
 ) -> float:
-    """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`.
+    """The way down of a Newton step of ``E(u) - step q(u) = target`` at s.u, after `look`, in x.
 
-    Returns the square of the residual's norm, a heat.
+    Returns the square of the residual's norm, a heat. Without a target, that of M x = x.
     """
-    squares = flows(books, joint, target, step, s, delta)
-    factor_and_sweep(s.J, delta.shape[0], step, s.D, s.factors, joint, delta)
+    if books.share == 0.0:
+        norm = down_the_nodes(books, joint, target, step, s, x)
+    else:
+        norm = down_the_faces(books, joint, target, step, s, x)
+    squares: float = total_of(norm)
     return squares
+
+
+@part
+def down_the_nodes(
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, x: Array
+) -> Any:
+    """`linearise` in the lecture's form; the squares lane by lane."""
+    rows, last = x.shape[0], separator(x.shape[0], joint)
+    norm, carried = square(like(x, 0.0)), nothing_before(x, joint)
+    left, here = left_of_first(s.u, 0, rows, joint), load(s.u, 0)
+    for r in range(rows):
+        right, below, total, above, q = at_node(books, joint, s, r, left, here)
+        rhs = right_side(books, target, step, s, r, q, x)
+        b, sum_r, a = step * below, slope_at(books, s, r) - step * total, step * above
+        norm, left, here = norm + square(rhs), here, right
+        if r < last:
+            carried = eliminate(b, sum_r, a, rhs, r, rows, s.factors, x, carried)
+    if joint is not None:
+        eliminate_last(b, sum_r, a, rhs, last, joint, x, carried)
+    return norm
+
+
+@part
+def down_the_faces(
+    books: Books, joint: Array | None, target: Array | None, step: float, s: Scratch, x: Array
+) -> Any:
+    """`linearise` in the divergence form; the squares lane by lane."""
+    rows, last = x.shape[0], separator(x.shape[0], joint)
+    norm, carried = square(like(x, 0.0)), nothing_before(x, joint)
+    here, left = first_of_faces(joint, s)
+    for r in range(rows):
+        here, left, below, total, above, q = between_faces(books, joint, s, r, here, left)
+        rhs = right_side(books, target, step, s, r, q, x)
+        b, sum_r, a = step * below, slope_at(books, s, r) - step * total, step * above
+        norm = norm + square(rhs)
+        if r < last:
+            carried = eliminate(b, sum_r, a, rhs, r, rows, s.factors, x, carried)
+    if joint is not None:
+        eliminate_last(b, sum_r, a, rhs, last, joint, x, carried)
+    return norm
+
+
+@part
+def right_side(
+    books: Books, target: Array | None, step: float, s: Scratch, r: int, q: Any, x: Array
+) -> Any:
+    """The residual at row r, or what x holds there."""
+    rhs = q
+    if target is None:
+        rhs = load(x, r)
+    else:
+        rhs = (heat_at(books, s, r) - load(target, r)) - step * q
+    return rhs
 
 
 @part
@@ -84,9 +154,7 @@ def ask_again(
     copy(rows, s.u, 0, s.saved, 0)
     move_back(share, s, delta)
     look(books, s, False)
-    flows(books, joint, None, step, s, None)
-    heat_slopes(books, s)
-    factor_and_sweep(s.J, rows, step, s.D, s.factors, joint, again)
+    linearise(books, joint, None, step, s, again)
     sweep_back(s.factors, joint, 0, rows, again, 0)
     copy(rows, s.saved, 0, s.u, 0)
     look(books, s, False)

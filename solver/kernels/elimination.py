@@ -1,0 +1,130 @@
+r"""Elimination of a matrix that is met once: its factors and the way down of a solve, in one sweep.
+
+Of M x = rhs, M = D - step K; names are those of `solver.kernels.tridiagonal`. Row by row, so that
+who makes the rows of M need not keep them. What is carried from row to row is t, fill and their
+sum, lead, the sum of lead t, y and the sum of lead y; the sum of t and fill on its own, so that
+what waits for the row before is a multiply-add, the division and a product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from solver.kernels.compiled import part
+from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
+from solver.kernels.tridiagonal import Array, separator
+
+
+@part
+def nothing_before(x: Array, joint: Array | None) -> Any:
+    """What is carried to the first row."""
+    zero, one, fill = like(x, 0.0), like(x, 1.0), like(x, 0.0 if joint is None else 1.0)
+    return zero, fill, fill, one, zero, zero, zero
+
+
+@part
+def eliminate(
+    b: Any, total: Any, a: Any, rhs: Any, r: int, rows: int, f: Array, x: Array, carried: Any
+) -> Any:
+    """Row r, -b and -a off the diagonal, and the row's sum; returns what is carried on.
+
+    x (rows) takes the way down, f (5 rows) what `sweep_back` needs.
+    """
+    t, fill, both, lead, first_t, y, first_y = carried
+    inverse = 1.0 / ((total + a) + b * both)
+    both = (total + b * both) * inverse
+    t, fill, above = (total + b * t) * inverse, b * fill * inverse, a * inverse
+    y = (rhs + b * y) * inverse
+    first_t, first_y = first_t + lead * t, first_y + lead * y
+    store(x, r, y)
+    store(f, 3 * rows + r, above)
+    store(f, 4 * rows + r, fill)
+    return t, fill, both, lead * above, first_t, y, first_y
+
+
+@part
+def eliminate_last(
+    b: Any, total: Any, a: Any, rhs: Any, last: int, joint: Array, x: Array, carried: Any
+) -> None:
+    """The row of the separators, after all others; joint (8, 8) is room."""
+    t, fill, _, lead, first_t, y, first_y = carried
+    store(joint, 0, b * fill)
+    store(joint, 1, (total + b * t) + a * from_right(first_t))
+    store(joint, 2, a * from_right(lead))
+    store(joint, 3, (rhs + b * y) + a * from_right(first_y))
+    join(joint)
+    store(x, last, load(joint, 3))
+
+
+@part
+def join(joint: Array) -> None:
+    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are b, the row sums, a."""
+    t, y = 0.0, 0.0
+    for r in range(LANES):
+        b, a = joint[0, r], joint[2, r]
+        t = joint[1, r] + b * t
+        inverse = 1.0 / (t + a)
+        t *= inverse
+        y = (joint[3, r] + b * y) * inverse
+        joint[2, r] = a * inverse
+        joint[3, r] = y
+    for r in range(LANES - 2, -1, -1):
+        joint[3, r] += joint[2, r] * joint[3, r + 1]
+
+
+@part
+def join_transposed(joint: Array) -> None:
+    """The same with M^-T; the pivots are those of M."""
+    t, y, before = 0.0, 0.0, 0.0
+    for r in range(LANES):
+        a = joint[2, r]
+        t = joint[1, r] + joint[0, r] * t
+        inverse = 1.0 / (t + a)
+        t *= inverse
+        y = (joint[3, r] + before * y) * inverse
+        before = a
+        joint[2, r] = inverse
+        joint[3, r] = y
+    for r in range(LANES - 2, -1, -1):
+        joint[3, r] += joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
+
+
+@part
+def factor_and_sweep_transposed(
+    K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array, at: int
+) -> None:
+    """The way down of M^T x = x[at:], in place. Pivots are M's own."""
+    last = separator(rows, joint)
+    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else 1.0)  # of M
+    both, lead, first_t = t + fill, like(K, 1.0), like(K, 0.0)
+    y, first_y = like(K, 0.0), like(K, 0.0)  # of M^T
+    fill_T, lead_T, b_T = fill, like(K, 1.0), like(K, 0.0)
+    if joint is not None:
+        b_T = from_left(step * load(K, 2 * rows + last))
+    b = step * load(K, 0)
+    for r in range(last):
+        a, a_T = step * load(K, 2 * rows + r), like(K, 0.0)
+        if r < rows - 1:
+            a_T = step * load(K, r + 1)
+        total = load(D, r) - step * load(K, rows + r)
+        inverse = 1.0 / ((total + a) + b * both)
+        both = (total + b * both) * inverse
+        t, fill = (total + b * t) * inverse, b * fill * inverse
+        y = (load(x, at + r) + b_T * y) * inverse
+        fill_T, above_T = b_T * fill_T * inverse, a_T * inverse
+        first_t, lead = first_t + lead * t, lead * (a * inverse)
+        first_y, lead_T = first_y + lead_T * y, lead_T * above_T
+        store(x, at + r, y)
+        store(f, 3 * rows + r, above_T)
+        store(f, 4 * rows + r, fill_T)
+        b_T, b = a, a_T
+    if joint is not None:
+        a = step * load(K, 2 * rows + last)
+        t = (load(D, last) - step * load(K, rows + last)) + b * t
+        rhs = load(x, at + last) + b_T * y
+        store(joint, 0, b * fill)
+        store(joint, 1, t + a * from_right(first_t))
+        store(joint, 2, a * from_right(lead))
+        store(joint, 3, rhs + from_right(step * load(K, 0)) * from_right(first_y))
+        join_transposed(joint)
+        store(x, at + last, load(joint, 3))
