@@ -1,9 +1,9 @@
 """Warm, interleaved timing.
 
 A machine's noise comes in spells. Here all calls take turns, round after round, so that a spell
-hits all of them alike, and the median over the rounds leaves it out. Each timed call follows an
-untimed one of the same function, so that nobody pays for what its neighbour left in the caches;
-but for long calls, in which that is nothing.
+hits all of them alike, and the median over the rounds leaves it out. A turn begins with an untimed
+call, so that nobody pays for what its neighbour left in the caches, and short calls are repeated
+for a while, as a search repeats them; a turn of theirs counts with its median.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 Call = Callable[[], Any]
 
-LONG = 0.5  # s
+LONG = 0.5  # s; a call in which what a neighbour left in the caches is nothing
+TURN = 0.02  # s for which a short call is repeated
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,17 @@ def interleaved(calls: Mapping[str, Call], effort: Effort) -> Timing:
         for name, call in calls.items():
             if not times[name] or times[name][-1] < LONG:
                 call()
-            times[name].append(seconds_of(call))
+            times[name].append(turn_of(call))
         rounds += 1
     return Timing({name: median(t) for name, t in times.items()}, rounds)
+
+
+def turn_of(call: Call) -> float:
+    """The median time of a call, repeated for `TURN`."""
+    times, end = [seconds_of(call)], perf_counter() + TURN
+    while perf_counter() < end - times[-1]:
+        times.append(seconds_of(call))
+    return median(times)
 
 
 def seconds_of(call: Call) -> float:

@@ -13,12 +13,13 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import IO, Any
 
 from benchmarks import output
 
@@ -74,21 +75,25 @@ def calibrate(connection: http.client.HTTPConnection, body: bytes) -> tuple[floa
 
 @contextmanager
 def service() -> Iterator[int]:
-    """A service on a free port of loopback, ready to answer; ended on leaving."""
+    """A service on a free port of loopback, ready to answer; ended on leaving.
+
+    Its log is shown where it does not get ready.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "app", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        wait_until_ready(process, port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            wait_until_ready(process, port, log)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
     """Return once /readyz says yes; give up after a while, or when the process has ended."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -102,4 +107,5 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
         finally:
             connection.close()
         time.sleep(0.1)
-    raise SystemExit("the service did not get ready")
+    log.seek(0)
+    raise SystemExit(f"the service did not get ready:\n{log.read().decode(errors='replace')}")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import groupby
 
 import pytest
 
@@ -110,7 +111,8 @@ def test_what_is_no_json_is_refused_in_words(tmp_path):
         main(["time", str(path)])
 
 
-def test_calls_are_timed_in_turns():
+def test_calls_are_timed_in_turns(monkeypatch):
+    monkeypatch.setattr("benchmarks.clock.TURN", 0.0)
     turns = []
     calls = {name: lambda name=name: turns.append(name) for name in "ab"}
     timing = interleaved(calls, Effort(rounds=3, seconds=0.0))
@@ -119,7 +121,16 @@ def test_calls_are_timed_in_turns():
     assert set(timing.medians) == {"a", "b"}
 
 
+def test_short_calls_are_repeated_before_it_is_the_next_ones_turn():
+    turns = []
+    calls = {name: lambda name=name: turns.append(name) for name in "ab"}
+    interleaved(calls, Effort(rounds=2, seconds=0.0))
+    assert [name for name, _ in groupby(turns)] == list("abab")
+    assert min(turns.count(name) for name in "ab") > 100
+
+
 def test_long_calls_are_not_warmed_up_again(monkeypatch):
+    monkeypatch.setattr("benchmarks.clock.TURN", 0.0)
     monkeypatch.setattr("benchmarks.clock.LONG", 0.0)
     turns = []
     interleaved({"a": lambda: turns.append("a")}, Effort(rounds=3, seconds=0.0))
