@@ -135,7 +135,7 @@ def adjoint(
     for k in range(last - 1, first - 1, -1):
         at_lam = waiting * rows
         own = at_lam + rows
-        keep_rows(z, at_lam, probes, kept)
+        keep_rows(z, at_lam, probes, kept)  # as z that waits it has no part of the readings
         add_readings(z, at_lam, probes, readings_bar, k + 1)
         for i in range(stages - 1, -1, -1):
             y, step, at = (1 + (k - start) * stages + i) * rows, dt * A[i, i], own + i * rows

@@ -140,9 +140,7 @@ def retreat(
                 store(z, own + r, like(z, 0.0))
             add_product(transposed, joint, rows, phi, 0, z, own)
         else:
-            if stored:
-                copy(rows, z, now, bars.heat, 0)
-            weigh(books, s, z, now)
+            weigh(books, s, z, now, bars.heat, stored)
             add_readings(z, now, probes, readings_bar, k + 1)
         if step != 0.0:
             factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
@@ -164,8 +162,7 @@ def retreat(
         if bars.conduct.shape[0] > 0:
             add_conduct_bar(books, joint, s, phi, bars.conduct, bars.conduct_powers)
         if stored:
-            set_fixed_bar(rows, z, own, bars.heat, i == stages - 1, s.y)
-            add_heat_bar(books, s, bars.capacities, bars.store, bars.store_powers)
+            add_heat_bar(books, s, bars, i == stages - 1, z, own)
         if bars.G.shape[0] > 0 or bars.histories.shape[0] > 0:
             at = (k * stages + i) * loads
             add_load_bars(rows, loads, phi, G, histories, at, bars.G, bars.histories)
@@ -175,21 +172,15 @@ def retreat(
 
 
 @part
-def weigh(books: Books, s: Scratch, z: Array, at: int) -> None:
-    """s.D = dE/du, and z[at:] times it; of held nodes z is zero."""
+def weigh(books: Books, s: Scratch, z: Array, at: int, eps: Array, stored: bool) -> None:
+    """s.D = dE/du, and z[at:], which is eps, times it; of held nodes that is zero."""
     D = s.D
     for r in range(D.shape[0]):
-        d = slope_at(books, s, r)
+        d, eps_r = slope_at(books, s, r), load(z, at + r)
+        if stored:
+            store(eps, r, eps_r)
         store(D, r, d)
-        store(z, at + r, d * load(z, at + r))
-
-
-@part
-def set_fixed_bar(rows: int, z: Array, at: int, heat_bar: Array, is_last: bool, out: Array) -> None:
-    """The cotangent of E at fixed temperatures."""
-    for r in range(rows):
-        eps = load(heat_bar, r) if is_last else like(heat_bar, 0.0)
-        store(out, r, eps - load(z, at + r))
+        store(z, at + r, d * eps_r)
 
 
 @part
@@ -256,17 +247,20 @@ def set_kappa_bar_through_faces(
 
 @part
 def add_heat_bar(
-    books: Books, s: Scratch, capacities_bar: Array, store_bar: Array, powers: Array
+    books: Books, s: Scratch, bars: Cotangents, is_last: bool, z: Array | None, at: int
 ) -> None:
-    """The transpose of the heat content by capacities and by h, for the cotangent s.y of E."""
-    capacities, h, y, h_bar = books.capacities, s.h, s.y, s.saved
-    if capacities_bar.shape[0] > 0:
-        for r in range(y.shape[0]):
-            add(capacities_bar, r, load(h, r) * load(y, r))
-    if store_bar.shape[0] > 0:
-        for r in range(y.shape[0]):
-            store(h_bar, r, load(capacities, r) * load(y, r))
-        add_law_bar(books.store, s.u, s.store_where, s.store_xi, h_bar, store_bar, powers)
+    """The transpose of the heat content at fixed temperatures, by capacities and by h."""
+    capacities, h, h_bar = books.capacities, s.h, s.saved
+    for r in range(h.shape[0]):
+        y = load(bars.heat, r) if is_last else like(bars.heat, 0.0)
+        if z is not None:
+            y = y - load(z, at + r)
+        if bars.capacities.shape[0] > 0:
+            add(bars.capacities, r, load(h, r) * y)
+        store(h_bar, r, load(capacities, r) * y)
+    if bars.store.shape[0] > 0:
+        where, xi = s.store_where, s.store_xi
+        add_law_bar(books.store, s.u, where, xi, h_bar, bars.store, bars.store_powers)
 
 
 @part
@@ -285,10 +279,8 @@ def begin(
     rows, u_bar = bars.heat.shape[0], bars.initial
     copy(rows, u, 0, s.u, 0)
     look(books, s, True)
-    capacities, c, y = books.capacities, s.c, s.y
+    capacities, c = books.capacities, s.c
     for r in range(rows):
-        heat = load(bars.heat, r)
-        store(y, r, heat)
-        store(u_bar, r, load(capacities, r) * load(c, r) * heat)
-    add_heat_bar(books, s, bars.capacities, bars.store, bars.store_powers)
+        store(u_bar, r, load(capacities, r) * load(c, r) * load(bars.heat, r))
+    add_heat_bar(books, s, bars, True, None, 0)
     add_readings(u_bar, 0, probes, readings_bar, 0)

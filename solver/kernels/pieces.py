@@ -168,17 +168,21 @@ def add_law_bar(
     if not p.alone:
         add_powers(where, xi.reshape(n), value_bar.reshape(n), coefficients_bar)
         return
-    sum_0, sum_1 = like(u, 0.0), like(u, 0.0)
+    sum_0, sum_1, sum_2 = like(u, 0.0), like(u, 0.0), like(u, 0.0)
     for r in range(u.shape[0]):
         bar, x = load(value_bar, r), (load(u, r) - p.center) * p.inverse
         power = bar * x
         sum_0, sum_1 = sum_0 + bar, sum_1 + power
-        for d in range(2, count):
+        power = power * x
+        sum_2 = sum_2 + power
+        for d in range(3, count):
             power = power * x
             add(powers, d, power)
     add(powers, 0, sum_0)
     if count > 1:
         add(powers, 1, sum_1)
+    if count > 2:
+        add(powers, 2, sum_2)
 
 
 @part

@@ -59,6 +59,7 @@ def sweep(
             rhs = rhs + w_0 * load(G, r)
         for p in range(1, terms):
             rhs = rhs + load(w, p) * load(G, p * rows + r)
+        # The first product is the one that is fused: behind the other, y would wait for both.
         y = load(f, at + rows + r) * y + rhs * load(f, at + r)
         if joint is not None:
             first = first + y * load(f, at + 2 * rows + r)
