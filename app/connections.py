@@ -93,6 +93,7 @@ class Connection(HttpToolsProtocol):
         self._unsent = 0
         self._crowded = False
 
+    # As uvicorn's protocol narrows asyncio's transport, which the types of asyncio do not allow.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         count, most = len(self.connections), self._patience.connections

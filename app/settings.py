@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     def cluster(self) -> ClusterSettings:
         """Where jobs are worked on."""
         files = (self.tls_ca, self.tls_cert, self.tls_key)
-        tls = None if None in files else files
+        tls = None if None in files else files  # mypy does not see that none of them is None
         return ClusterSettings(self.scheduler, self.job_workers, tls, self.data / "workers")  # type: ignore[arg-type]
 
     @property

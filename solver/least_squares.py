@@ -30,7 +30,6 @@ STEP_TOLERANCE = 1e-12  # relative length of a step that no longer moves the est
 COSINE_TOLERANCE = 1e-10  # of the angle between residuals and the model's tangent space
 ARRIVED = 1e-6  # relative length of an undamped step, or cosine, at which a search has arrived
 REDUCTION_TOLERANCE = 1e-15  # relative reduction of J that is no longer one
-NOTHING = 4e-15  # residuals, as a share of the readings, that are their round-off
 FIRST_DAMPING = 1e-4
 LONGEST = float(np.log(10.0))  # step in a logarithm
 RESTING = 1e-4  # of one reading's share of J, gained lately: less than noise will ever tell
@@ -51,12 +50,11 @@ def levenberg_marquardt(
 
     here = linearise(scaling.to_z(start))
     D, damping = here.lengths, FIRST_DAMPING
-    nothing = (NOTHING * _length(objective.data * objective.weights)) ** 2
     status, history = "max_iterations", [here.iteration(0)]
     report(history[0])
     free = _free(here, scaling)
     while len(history) <= most:
-        if here.J <= nothing or _stationary(here, free, COSINE_TOLERANCE):
+        if _stationary(here, free, COSINE_TOLERANCE):
             status = "converged"
             break
         trial = _lower_point(linearise, here, D, damping, free, scaling)

@@ -104,7 +104,7 @@ def _load(folder: Path | None) -> None:
 
     # Before Dask's schedulers look at it; without a folder they take the system's temporary one.
     dask.config.set(CONFIG | {"temporary-directory": folder and str(folder)})
-    import distributed  # noqa: F401
+    import distributed  # noqa: F401 - only to load it here, under these settings
 
     adopt("distributed")
 
