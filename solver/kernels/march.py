@@ -38,7 +38,7 @@ Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbule
 
 from __future__ import annotations
 
-from solver.kernels.compiled import kernel
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.nodes import add_reading, read
 from solver.kernels.sweeps import GROUP, add_outer, add_outers, add_product, sweep, sweep_back
@@ -86,7 +86,11 @@ def forward(
             if step == 0.0:
                 combine(rows, states, now, loads + i, w, G, states, to)
             else:
-                sweep(f, joint, i, rows, states, now, loads + i, w, G, states, to)
+                if loads + i == 1:
+                    sweep(f, joint, i, rows, states, now, load(w, 0), G, states, to)
+                else:
+                    combine(rows, states, now, loads + i, w, G, states, to)
+                    sweep(f, joint, i, rows, states, to, None, None, states, to)
                 sweep_back(f, joint, i, rows, states, to)
             if i < stages - 1:
                 slope = (loads + i) * rows
@@ -148,7 +152,7 @@ def adjoint(
                 add_outer(psi, 0, 1.0, joint_T, rows, states, y, K_bar)
             if step != 0.0:
                 begin = at if i < stages - 1 else at_lam
-                sweep(f_T, joint_T, i, rows, z, begin, 0, w, G, z, at)
+                sweep(f_T, joint_T, i, rows, z, begin, None, None, z, at)
                 sweep_back(f_T, joint_T, i, rows, z, at)
                 if stages > 1:
                     add_outer(z, at, step, joint_T, rows, states, y, K_bar)
@@ -171,7 +175,7 @@ def adjoint(
         add_readings(lam, 0, probes, readings_bar, 0)
 
 
-@kernel
+@part
 def add_group(
     z: Array,
     step: float,
@@ -190,21 +194,21 @@ def add_group(
             add_outer(z, (1 + c) * rows, step, joint, rows, states, y - c * rows, K_bar)
 
 
-@kernel
+@part
 def keep_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
     """The rows of u[at:] with the probes."""
     for q in range(probes.shape[1]):
         store(kept, q, load(u, at + probes[0, q]))
 
 
-@kernel
+@part
 def put_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
     """Put them back."""
     for q in range(probes.shape[1]):
         store(u, at + probes[0, q], load(kept, q))
 
 
-@kernel
+@part
 def set_total(rows: int, terms: int, z: Array, at: int, out: Array, to: int) -> None:
     """out[to:] = the sum of z[at:], z[at + rows:], ..."""
     for r in range(rows):
@@ -214,7 +218,7 @@ def set_total(rows: int, terms: int, z: Array, at: int, out: Array, to: int) -> 
         store(out, to + r, out_r)
 
 
-@kernel
+@part
 def add_load_bars(
     rows: int,
     loads: int,
@@ -238,14 +242,14 @@ def add_load_bars(
             add(histories_bar, at + p, dot)
 
 
-@kernel
+@part
 def read_probes(u: Array, at: int, probes: Array, readings: Array, step: int) -> None:
     """Read u[at:] at the probes, into the readings of a step."""
     for q in range(probes.shape[1]):
         read(u, at + probes[0, q], probes[1, q], readings, step * probes.shape[1] + q)
 
 
-@kernel
+@part
 def add_readings(u_bar: Array, at: int, probes: Array, readings_bar: Array, step: int) -> None:
     """The transpose of `read_probes`, added to u_bar[at:]."""
     for q in range(probes.shape[1]):
@@ -254,7 +258,7 @@ def add_readings(u_bar: Array, at: int, probes: Array, readings_bar: Array, step
         )
 
 
-@kernel
+@part
 def combine(
     rows: int, u: Array, start: int, terms: int, w: Array, G: Array, x: Array, to: int
 ) -> None:
@@ -266,7 +270,7 @@ def combine(
         store(x, to + r, x_r)
 
 
-@kernel
+@part
 def set_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
     """out[to:] = sum_p w_p G_p, p < terms."""
     for r in range(rows):
@@ -274,7 +278,7 @@ def set_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> N
     add_sum(rows, terms, w, G, out, to)
 
 
-@kernel
+@part
 def add_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
     """out[to:] += sum_p w_p G_p, p < terms."""
     for r in range(rows):
@@ -284,7 +288,7 @@ def add_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> N
         store(out, to + r, out_r)
 
 
-@kernel
+@part
 def copy(rows: int, a: Array, at: int, out: Array, to: int) -> None:
     """out[to:] = a[at:]."""
     for r in range(rows):

@@ -95,7 +95,7 @@ def tangent(
             read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1) + k + 1)
 
 
-@kernel
+@part
 def sweep_two(
     f: Array,
     joint: Array | None,
@@ -169,7 +169,7 @@ def moved(
     return rhs
 
 
-@kernel
+@part
 def sweep_two_back(
     f: Array, joint: Array | None, stage: int, rows: int, x: Array, d: int, e: int
 ) -> None:

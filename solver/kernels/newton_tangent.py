@@ -13,7 +13,7 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 from __future__ import annotations
 
 from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch
-from solver.kernels.compiled import kernel
+from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.march import add_sum, combine, copy
 from solver.kernels.nodes import left_of_first, put, read, right_of
@@ -92,7 +92,7 @@ def tangent(
                 for e in range(held):
                     put(x, books.held[0, e], books.held[1, e], pinned_dot[at * held + e])
                 if step != 0.0:
-                    sweep(s.factors, joint, 0, rows, x, 0, 0, x, x, x, 0)
+                    sweep(s.factors, joint, 0, rows, x, 0, None, None, x, 0)
                     sweep_back(s.factors, joint, 0, rows, x, 0)
                 if i < stages - 1:
                     add_product(s.J, joint, rows, x, 0, S, own)
@@ -106,7 +106,7 @@ def tangent(
                 read(u_dot, d * rows + probes[0, q], probes[1, q], readings_dot, at)
 
 
-@kernel
+@part
 def set_fixed(
     books: Books,
     capacities_dot: Array,
@@ -126,7 +126,7 @@ def set_fixed(
         store(out, to + r, load(capacities_dot, at + r) * load(h, r) + moved)
 
 
-@kernel
+@part
 def add_stored(s: Scratch, u_dot: Array, at: int, out: Array, to: int) -> None:
     """out[to:] += D u_dot[at:]."""
     D = s.D
@@ -134,7 +134,7 @@ def add_stored(s: Scratch, u_dot: Array, at: int, out: Array, to: int) -> None:
         add(out, to + r, load(D, r) * load(u_dot, at + r))
 
 
-@kernel
+@part
 def set_conducted(
     books: Books,
     joint: Array | None,

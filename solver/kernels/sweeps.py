@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solver.kernels.compiled import kernel, part
+from solver.kernels.compiled import part
 from solver.kernels.lanes import (
     LANES,
     P0,
@@ -31,7 +31,7 @@ from solver.kernels.tridiagonal import PARTS, Array, separator
 GROUP = 4  # products that are added to K_bar at a time
 
 
-@kernel
+@part
 def sweep(
     f: Array,
     joint: Array | None,
@@ -39,40 +39,40 @@ def sweep(
     rows: int,
     u: Array,
     start: int,
-    terms: int,
-    w: Array,
-    G: Array,
+    w: Any | None,
+    G: Array | None,
     x: Array,
     to: int,
 ) -> None:
-    """The way down of x[to:] = M^-1 (u[start:] + sum_p w_p G_p), p < terms, G (P rows).
+    """The way down of x[to:] = M^-1 (u[start:] + w G), or M^-1 u[start:] where there is no G.
 
     `sweep_back` is the way back. x[to:] may be u[start:].
     """
     at, last = PARTS * rows * stage, separator(rows, joint)
-    y, first, w_0 = like(x, 0.0), like(x, 0.0), like(x, 0.0)
-    if terms > 0:
-        w_0 = w_0 + load(w, 0)
+    y, first = like(x, 0.0), like(x, 0.0)
     for r in range(last):
-        rhs = load(u, start + r)
-        if terms > 0:
-            rhs = rhs + w_0 * load(G, r)
-        for p in range(1, terms):
-            rhs = rhs + load(w, p) * load(G, p * rows + r)
+        rhs = loaded(u, start, r, w, G)
         # The first product is the one that is fused: behind the other, y would wait for both.
         y = load(f, at + rows + r) * y + rhs * load(f, at + r)
         if joint is not None:
             first = first + y * load(f, at + 2 * rows + r)
         store(x, to + r, y)
     if joint is not None:
-        rhs = load(u, start + last)
-        for p in range(terms):
-            rhs = rhs + load(w, p) * load(G, p * rows + last)
+        rhs = loaded(u, start, last, w, G)
         rhs = rhs + load(f, at + last) * y + load(f, at + rows + last) * from_right(first)
         store(x, to + last, separators(joint, LANES * stage, rhs))
 
 
-@kernel
+@part
+def loaded(u: Array, start: int, r: int, w: Any | None, G: Array | None) -> Any:
+    """Row r of u[start:] + w G."""
+    row = load(u, start + r)
+    if G is not None:
+        row = row + w * load(G, r)
+    return row
+
+
+@part
 def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, to: int) -> None:
     """The way back of a solve, x[to:] in place."""
     at, last = PARTS * rows * stage, separator(rows, joint)
@@ -91,14 +91,14 @@ def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, t
 @part
 def separators(joint: Array, at: int, rhs: Any) -> Any:
     """The separators, one in every lane: the inverse of their matrix times `rhs`."""
-    s = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)
-    t = P2(rhs) * load(joint, at + 2) + P3(rhs) * load(joint, at + 3)
-    s = s + P4(rhs) * load(joint, at + 4) + P5(rhs) * load(joint, at + 5)
-    t = t + P6(rhs) * load(joint, at + 6) + P7(rhs) * load(joint, at + 7)
-    return s + t
+    q = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)
+    s = P2(rhs) * load(joint, at + 2) + P3(rhs) * load(joint, at + 3)
+    t = P4(rhs) * load(joint, at + 4) + P5(rhs) * load(joint, at + 5)
+    v = P6(rhs) * load(joint, at + 6) + P7(rhs) * load(joint, at + 7)
+    return (q + s) + (t + v)
 
 
-@kernel
+@part
 def add_product(
     K: Array, joint: Array | None, rows: int, u: Array, at: int, out: Array, to: int
 ) -> None:
@@ -117,7 +117,7 @@ def add_product(
         left, here = here, right
 
 
-@kernel
+@part
 def add_outer(
     z: Array,
     at_z: int,
@@ -134,7 +134,7 @@ def add_outer(
         add_row(1, z, at_z, step, joint, rows, r, u, at, K_bar)
 
 
-@kernel
+@part
 def add_outers(
     z: Array,
     at_z: int,
