@@ -44,9 +44,9 @@ FLOORS = (
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
     ("magnitudes", "nodes", "tridiagonal"),
-    ("elimination", "packing", "pieces", "sparse", "sweeps"),
-    ("balance", "march"),
-    ("march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
+    ("elimination", "packing", "pieces", "sparse", "sweeps", "vectors"),
+    ("balance", "one_stage"),
+    ("march", "march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
     ("newton_settle",),
     ("newton",),
 )

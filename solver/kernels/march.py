@@ -38,11 +38,13 @@ Giles & Pierce, An Introduction to the Adjoint Approach to Design, Flow, Turbule
 
 from __future__ import annotations
 
-from solver.kernels.compiled import kernel, part
-from solver.kernels.lanes import add, empty, like, load, store
-from solver.kernels.nodes import add_reading, read
-from solver.kernels.sweeps import GROUP, add_outer, add_outers, add_product, sweep, sweep_back
+from solver.kernels.compiled import kernel
+from solver.kernels.lanes import empty, like, load, store
+from solver.kernels.nodes import add_readings, read_probes
+from solver.kernels.one_stage import march_back, march_on
+from solver.kernels.sweeps import GROUP, add_outer, add_product, sweep, sweep_back
 from solver.kernels.tridiagonal import Array
+from solver.kernels.vectors import add_load_bars, combine, copy, set_sum, set_total
 
 
 @kernel
@@ -71,10 +73,16 @@ def forward(
     """
     stages, rows = A.shape[0], K.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
-    w = empty(histories, loads + stages)
-    now = (first - start if keep else min(first - start, 1)) * stages * rows
     if first == 0:
         read_probes(states, 0, probes, readings, 0)
+    if stages == 1 and loads == 1:
+        step = dt * A[0, 0]
+        march_on(
+            *(f, joint, step, G, histories, first, last, start, states, keep, probes, readings)
+        )
+        return
+    w = empty(histories, loads + stages)
+    now = (first - start if keep else min(first - start, 1)) * stages * rows
     for k in range(first, last):
         base = (1 + (k - start) * stages if keep else 1) * rows
         for i in range(stages):
@@ -83,14 +91,9 @@ def forward(
                 store(w, p, step * load(histories, (k * stages + i) * loads + p))
             for j in range(i):
                 store(w, loads + j, like(w, dt * A[i, j]))
-            if step == 0.0:
-                combine(rows, states, now, loads + i, w, G, states, to)
-            else:
-                if loads + i == 1:
-                    sweep(f, joint, i, rows, states, now, load(w, 0), G, states, to)
-                else:
-                    combine(rows, states, now, loads + i, w, G, states, to)
-                    sweep(f, joint, i, rows, states, to, None, None, states, to)
+            combine(rows, states, now, loads + i, w, G, states, to)
+            if step != 0.0:
+                sweep(f, joint, i, rows, states, to, None, None, states, to)
                 sweep_back(f, joint, i, rows, states, to)
             if i < stages - 1:
                 slope = (loads + i) * rows
@@ -131,18 +134,18 @@ def adjoint(
     """
     stages, rows = A.shape[0], K_T.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
-    # Of one stage the z of several steps are kept, each in the place of the lam of the next one.
-    group, waiting = GROUP if stages == 1 else 1, 0
-    z, psi = empty(lam, (1 + group * stages) * rows), empty(lam, rows)
+    z, psi = empty(lam, (1 + max(stages, GROUP)) * rows), empty(lam, rows)
     w, kept = empty(histories, stages), empty(lam, probes.shape[1])
     copy(rows, lam, 0, z, 0)
-    for k in range(last - 1, first - 1, -1):
-        at_lam = waiting * rows
-        own = at_lam + rows
-        keep_rows(z, at_lam, probes, kept)  # as z that waits it has no part of the readings
-        add_readings(z, at_lam, probes, readings_bar, k + 1)
+    if stages == 1:
+        march_back(
+            *(f_T, joint_T, dt * A[0, 0], G, histories, first, last, start, states),
+            *(probes, readings_bar, z, kept, K_bar, G_bar, histories_bar),
+        )
+    for k in range(last - 1, first - 1 if stages > 1 else last - 1, -1):
+        add_readings(z, 0, probes, readings_bar, k + 1)
         for i in range(stages - 1, -1, -1):
-            y, step, at = (1 + (k - start) * stages + i) * rows, dt * A[i, i], own + i * rows
+            y, step, at = (1 + (k - start) * stages + i) * rows, dt * A[i, i], (1 + i) * rows
             if i < stages - 1:
                 for j in range(i + 1, stages):
                     store(w, j - i - 1, like(w, dt * A[j, i]))
@@ -150,146 +153,16 @@ def adjoint(
                 set_sum(rows, 0, w, psi, z, at)
                 add_product(K_T, joint_T, rows, psi, 0, z, at)
                 add_outer(psi, 0, 1.0, joint_T, rows, states, y, K_bar)
+                place = (k * stages + i) * loads
+                add_load_bars(rows, loads, 1.0, psi, 0, G, histories, place, G_bar, histories_bar)
             if step != 0.0:
-                begin = at if i < stages - 1 else at_lam
+                begin = at if i < stages - 1 else 0
                 sweep(f_T, joint_T, i, rows, z, begin, None, None, z, at)
                 sweep_back(f_T, joint_T, i, rows, z, at)
-                if stages > 1:
-                    add_outer(z, at, step, joint_T, rows, states, y, K_bar)
-            if G_bar.shape[0] > 0 or histories_bar.shape[0] > 0:
-                for r in range(rows):  # psi becomes phi
-                    before = load(psi, r) if i < stages - 1 else like(psi, 0.0)
-                    store(psi, r, before + step * load(z, at + r))
+                add_outer(z, at, step, joint_T, rows, states, y, K_bar)
                 place = (k * stages + i) * loads
-                add_load_bars(rows, loads, psi, G, histories, place, G_bar, histories_bar)
-        put_rows(z, at_lam, probes, kept)
-        waiting += 1
-        if waiting == group or k == first:
-            if stages == 1:
-                y = (1 + k - start + waiting - 1) * rows
-                add_group(z, dt * A[0, 0], joint_T, rows, states, y, waiting, K_bar)
-            set_total(rows, stages, z, own, z, 0)
-            waiting = 0
+                add_load_bars(rows, loads, step, z, at, G, histories, place, G_bar, histories_bar)
+        set_total(rows, stages, z, rows, z, 0)
     copy(rows, z, 0, lam, 0)
     if first == 0:
         add_readings(lam, 0, probes, readings_bar, 0)
-
-
-@part
-def add_group(
-    z: Array,
-    step: float,
-    joint: Array | None,
-    rows: int,
-    states: Array,
-    y: int,
-    count: int,
-    K_bar: Array,
-) -> None:
-    """What `count` steps add to K_bar, the last one first: with z behind lam, their Y from y on."""
-    if count == GROUP:
-        add_outers(z, rows, step, joint, rows, states, y, K_bar)
-    else:
-        for c in range(count):
-            add_outer(z, (1 + c) * rows, step, joint, rows, states, y - c * rows, K_bar)
-
-
-@part
-def keep_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
-    """The rows of u[at:] with the probes."""
-    for q in range(probes.shape[1]):
-        store(kept, q, load(u, at + probes[0, q]))
-
-
-@part
-def put_rows(u: Array, at: int, probes: Array, kept: Array) -> None:
-    """Put them back."""
-    for q in range(probes.shape[1]):
-        store(u, at + probes[0, q], load(kept, q))
-
-
-@part
-def set_total(rows: int, terms: int, z: Array, at: int, out: Array, to: int) -> None:
-    """out[to:] = the sum of z[at:], z[at + rows:], ..."""
-    for r in range(rows):
-        out_r = load(z, at + r)
-        for i in range(1, terms):
-            out_r = out_r + load(z, at + i * rows + r)
-        store(out, to + r, out_r)
-
-
-@part
-def add_load_bars(
-    rows: int,
-    loads: int,
-    phi: Array,
-    G: Array,
-    histories: Array,
-    at: int,
-    G_bar: Array,
-    histories_bar: Array,
-) -> None:
-    """The transpose of the loads, of one stage."""
-    if G_bar.shape[0] > 0:
-        for p in range(loads):
-            for r in range(rows):
-                add(G_bar, p * rows + r, load(histories, at + p) * load(phi, r))
-    if histories_bar.shape[0] > 0:
-        for p in range(loads):
-            dot = like(phi, 0.0)
-            for r in range(rows):
-                dot = dot + load(G, p * rows + r) * load(phi, r)
-            add(histories_bar, at + p, dot)
-
-
-@part
-def read_probes(u: Array, at: int, probes: Array, readings: Array, step: int) -> None:
-    """Read u[at:] at the probes, into the readings of a step."""
-    for q in range(probes.shape[1]):
-        read(u, at + probes[0, q], probes[1, q], readings, step * probes.shape[1] + q)
-
-
-@part
-def add_readings(u_bar: Array, at: int, probes: Array, readings_bar: Array, step: int) -> None:
-    """The transpose of `read_probes`, added to u_bar[at:]."""
-    for q in range(probes.shape[1]):
-        add_reading(
-            u_bar, at + probes[0, q], probes[1, q], readings_bar, step * probes.shape[1] + q
-        )
-
-
-@part
-def combine(
-    rows: int, u: Array, start: int, terms: int, w: Array, G: Array, x: Array, to: int
-) -> None:
-    """x[to:] = u[start:] + sum_p w_p G_p, p < terms."""
-    for r in range(rows):
-        x_r = load(u, start + r)
-        for p in range(terms):
-            x_r = x_r + load(w, p) * load(G, p * rows + r)
-        store(x, to + r, x_r)
-
-
-@part
-def set_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
-    """out[to:] = sum_p w_p G_p, p < terms."""
-    for r in range(rows):
-        store(out, to + r, like(out, 0.0))
-    add_sum(rows, terms, w, G, out, to)
-
-
-@part
-def add_sum(rows: int, terms: int, w: Array, G: Array, out: Array, to: int) -> None:
-    """out[to:] += sum_p w_p G_p, p < terms."""
-    for r in range(rows):
-        out_r = load(out, to + r)
-        for p in range(terms):
-            out_r = out_r + load(w, p) * load(G, p * rows + r)
-        store(out, to + r, out_r)
-
-
-@part
-def copy(rows: int, a: Array, at: int, out: Array, to: int) -> None:
-    """out[to:] = a[at:]."""
-    for r in range(rows):
-        store(out, to + r, load(a, at + r))

@@ -15,10 +15,10 @@ from typing import Any
 
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import LANES, empty, from_left, from_right, like, load, store
-from solver.kernels.march import add_sum, combine, read_probes, set_sum
-from solver.kernels.nodes import left_of_first, right_of
+from solver.kernels.nodes import left_of_first, read_probes, right_of
 from solver.kernels.sweeps import add_product, separators
 from solver.kernels.tridiagonal import PARTS, Array, separator
+from solver.kernels.vectors import add_sum, combine, set_sum
 
 
 @kernel

@@ -20,11 +20,11 @@ from solver.kernels.balance import Books, Scratch, Way, flows, look, scratch
 from solver.kernels.compiled import aside, kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
-from solver.kernels.march import add_sum, combine, copy
 from solver.kernels.newton_settle import Criteria, approach, settle
 from solver.kernels.nodes import element, put, read
 from solver.kernels.prediction import OMEGA, Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
+from solver.kernels.vectors import add_sum, combine, copy
 
 SETTLED, NOT_CONVERGED, CONDUCT_SIGN, STORE_SIGN, CONDUCT_LEFT, STORE_LEFT = range(6)
 # Entries of a report.

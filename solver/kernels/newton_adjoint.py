@@ -22,11 +22,11 @@ from solver.kernels.compiled import kernel, part
 from solver.kernels.elimination import factor_and_sweep_transposed
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
-from solver.kernels.march import add_load_bars, add_readings, copy, set_sum
-from solver.kernels.nodes import element, left_of_first, put, right_of
+from solver.kernels.nodes import add_readings, element, left_of_first, put, right_of
 from solver.kernels.pieces import add_law_bar
 from solver.kernels.sweeps import add_product, sweep_back
 from solver.kernels.tridiagonal import Array, transpose
+from solver.kernels.vectors import add_load_bars, copy, set_sum
 
 
 class Cotangents(NamedTuple):
@@ -165,7 +165,7 @@ def retreat(
             add_heat_bar(books, s, bars, i == stages - 1, z, own)
         if bars.G.shape[0] > 0 or bars.histories.shape[0] > 0:
             at = (k * stages + i) * loads
-            add_load_bars(rows, loads, phi, G, histories, at, bars.G, bars.histories)
+            add_load_bars(rows, loads, 1.0, phi, 0, G, histories, at, bars.G, bars.histories)
     for i in range(stages - 1):
         for r in range(rows):
             add(z, now + r, load(z, i * rows + r))

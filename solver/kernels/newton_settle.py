@@ -20,9 +20,9 @@ import numpy as np
 from solver.kernels.balance import Books, Scratch, heat_of, look
 from solver.kernels.compiled import aside, part
 from solver.kernels.lanes import load, store
-from solver.kernels.march import copy
 from solver.kernels.newton_step import ask_again, linearise, move_back, noise, take_step
 from solver.kernels.tridiagonal import Array
+from solver.kernels.vectors import copy
 
 LEAST_AHEAD = 2.0**-10  # share of a step below which shorter ones before it have no sense
 SHORTEST = 2.0**-12  # share of a Newton step below which halving it has no sense

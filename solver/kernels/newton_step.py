@@ -23,10 +23,10 @@ from solver.kernels.compiled import aside, part
 from solver.kernels.elimination import eliminate, eliminate_last, nothing_before
 from solver.kernels.lanes import from_left, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, magnitude, square, total_of
-from solver.kernels.march import copy
 from solver.kernels.nodes import left_of_first
 from solver.kernels.sweeps import sweep_back
 from solver.kernels.tridiagonal import Array, separator
+from solver.kernels.vectors import copy
 
 ROUND_OFF = 4e-15  # of a term of the balance, by which it may be off
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
-from solver.kernels.march import add_sum, combine, copy
 from solver.kernels.nodes import left_of_first, put, read, right_of
 from solver.kernels.pieces import add_values
 from solver.kernels.sweeps import add_product, sweep, sweep_back
 from solver.kernels.tridiagonal import Array, factor
+from solver.kernels.vectors import add_sum, combine, copy
 
 
 @kernel

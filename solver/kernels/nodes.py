@@ -90,3 +90,19 @@ def left_of_first(x: Any, at: int, rows: int, joint: Any) -> Any:
     if joint is not None:
         value = from_left(load(x, at + rows - 1))
     return value
+
+
+@part
+def read_probes(u: Any, at: int, probes: Any, readings: Any, step: int) -> None:
+    """Read u[at:] at the probes, into the readings of a step."""
+    for q in range(probes.shape[1]):
+        read(u, at + probes[0, q], probes[1, q], readings, step * probes.shape[1] + q)
+
+
+@part
+def add_readings(u_bar: Any, at: int, probes: Any, readings_bar: Any, step: int) -> None:
+    """The transpose of `read_probes`, added to u_bar[at:]."""
+    for q in range(probes.shape[1]):
+        add_reading(
+            u_bar, at + probes[0, q], probes[1, q], readings_bar, step * probes.shape[1] + q
+        )
