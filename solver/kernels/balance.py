@@ -98,7 +98,7 @@ class Scratch(NamedTuple):
     y: Array
     delta: Array
     saved: Array
-    way: Array  # 3 rows, for `approach`
+    way: Array  # 3 rows, for `reach`
     factors: Array
 
 

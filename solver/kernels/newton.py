@@ -20,8 +20,8 @@ from solver.kernels.balance import Books, Scratch, Way, flows, look, scratch
 from solver.kernels.compiled import aside, kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
-from solver.kernels.newton_settle import Criteria, approach, settle
-from solver.kernels.nodes import element, put, read
+from solver.kernels.newton_settle import Criteria, follow, hold, reach
+from solver.kernels.nodes import read
 from solver.kernels.prediction import OMEGA, Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
 from solver.kernels.vectors import add_sum, combine, copy
@@ -71,24 +71,6 @@ def judge(books: Books, s: Scratch) -> tuple[int, int]:
         if not s.flat_c[i].real > 0.0:
             return STORE_SIGN, i
     return SETTLED, 0
-
-
-@part
-def hold(books: Books, pinned: Array, at: int, s: Scratch) -> None:
-    """Put the pinned temperatures of a stage into s.u."""
-    for e in range(books.held.shape[1]):
-        put(s.u, books.held[0, e], books.held[1, e], pinned[at + e])
-    follow(books, s)
-    look(books, s, False)
-
-
-@part
-def follow(books: Books, s: Scratch) -> None:
-    """Rows without a node are as warm as the last node, so that no law is asked elsewhere."""
-    if books.padding.shape[1] > 0:
-        end = element(s.u, books.last[0], books.last[1])
-        for e in range(books.padding.shape[1]):
-            put(s.u, books.padding[0, e], books.padding[1, e], end)
 
 
 @kernel
@@ -173,16 +155,14 @@ def advance(
             store(w, loads + j, like(w, dt * A[i, j]))
         combine(rows, heat, 0, loads + i, w, G, target, 0)
         extrapolate(past, i, s)
-        hold(books, way.pinned, at_held, s)
-        if step != 0.0:
-            omega = past.figures[OMEGA, i]
-            count, change, past.figures[OMEGA, i] = settle(
-                books, joint, target, step, criteria, omega, s
+        if step == 0.0:
+            hold(books, way.pinned, at_held, s)
+            look(books, s, False)
+        else:
+            count, change, past.figures[OMEGA, i] = reach(
+                *(books, joint, target, step, criteria, past.figures[OMEGA, i]),
+                *(states, now, way.pinned, at_held, s),
             )
-            if count < 0:
-                copy(rows, states, now, s.u, 0)
-                hold(books, way.pinned, at_held, s)
-                count, change = approach(books, joint, target, step, criteria, s)
             report[TOTAL] += abs(count)
             report[MOST] = max(report[MOST], abs(count))
             report[WORST] = max(report[WORST], change)

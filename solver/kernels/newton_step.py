@@ -146,8 +146,8 @@ def ask_again(
 ) -> float:
     """The largest change that the matrix before the last step makes of the residual now.
 
-    The last step is the `share` of `delta` that s.u has gone. Overwrites what `linearise` made, and
-    `again`.
+    The last step is the `share` of `delta` that s.u has gone. Overwrites what `look` and
+    `linearise` made, and `again`.
     """
     rows = target.shape[0]
     flows(books, joint, target, step, s, again)
@@ -157,7 +157,6 @@ def ask_again(
     linearise(books, joint, None, step, s, again)
     sweep_back(s.factors, joint, 0, rows, again, 0)
     copy(rows, s.saved, 0, s.u, 0)
-    look(books, s, False)
     size = magnitude(like(again, 0.0))
     for r in range(rows):
         size = larger(size, magnitude(load(again, r)))
