@@ -69,7 +69,7 @@ class Matrix:
         f, joint = (self.f_T, self.joint_T) if transposed else (self.f, self.joint)
         b = self.packed(rhs)
         x = self.layout.room(1) if apart else b
-        sweeps.sweep(f, joint, 0, self.rows, b, 0, 0, np.zeros(0, b.dtype), b, x, 0)
+        sweeps.sweep(f, joint, 0, self.rows, b, 0, None, None, x, 0)
         sweeps.sweep_back(f, joint, 0, self.rows, x, 0)
         return self.unpacked(x)
 
