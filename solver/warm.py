@@ -27,7 +27,7 @@ def warm_up() -> None:
 
 
 def is_warm() -> bool:
-    """Whether compiled kernels lie in the cache, so that a start takes a second, not two minutes."""
+    """Whether compiled kernels lie in the cache, so that a start takes a second, not minutes."""
     return any(cache_folder().rglob("*.nbc"))
 
 
