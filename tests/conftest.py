@@ -26,6 +26,7 @@ BUSY = re.compile(
     r"|tests\.(?:crowd|engines|faults|machines|postgres|scripted))\b",
     re.M,
 )
+UNTIMED = {"test_architecture.py", "test_cli.py", "test_contract.py", "test_units.py"}
 LONGEST = "test_twin_networks.py"
 
 
@@ -33,7 +34,8 @@ def pytest_collection_modifyitems(items):
     """Mark what can run beside others: it times nothing and ends no processes."""
     items.sort(key=lambda item: item.path.name != LONGEST)
     for item in items:
-        if not (ALONE & set(item.fixturenames) or BUSY.search(text_of(item.path))):
+        busy = item.path.name not in UNTIMED and BUSY.search(text_of(item.path))
+        if not (ALONE & set(item.fixturenames) or busy):
             item.add_marker("beside")
 
 
