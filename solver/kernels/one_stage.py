@@ -2,8 +2,8 @@ r"""The march and its adjoint by a method of one stage, which is what most march
 
     M u_{k+1} = u_k + dt A_11 S^T h_k,        M^T z_k = lam_{k+1},    lam_k = z_k + readings,
 
-M = I - dt A_11 K: see `solver.kernels.march`, whose loops over stages would do the same. On a short
-bar a step takes 50 ns, and what stands between two solves is half of it; so nothing does here.
+M = I - dt A_11 K: see `solver.kernels.march`, whose loops over stages would do the same. At 100
+unknowns a step forward takes 60 ns here and 70 ns there, for what stands between two solves.
 """
 
 from __future__ import annotations
