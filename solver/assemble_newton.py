@@ -129,19 +129,20 @@ class NewtonAssembly:
             if place in values_bar and (law := curves.layouts.get(place)) is not None:
                 transpose = law.coefficients_bar if place == heat.law else law.integral_bar
                 values_bar[place] += transpose(law_bar)
-        if HEAT_CAPACITY in values_bar and not curves.of_temperature(HEAT_CAPACITY):
+        if self.wanted["capacities"]:
             values_bar[HEAT_CAPACITY] += self.grid.volumes * bar.capacities
-        arms_bar = self._free(bar.arms)
+        if self.wanted["arms"]:
+            heat.flows_bar(values_bar, self._free(bar.arms))
         if self.wanted["profiles"]:
-            heat.drives_bar(values_bar, self._loads, arms_bar, bar.profiles)
-        heat.flows_bar(values_bar, arms_bar)
-        initial = bar.initial.copy()
-        for end in heat.pinned:
-            if end.history in values_bar:
-                values_bar[end.history][0] += initial[end.node]
-            initial[end.node] = 0.0
-        if INITIAL in values_bar:
-            values_bar[INITIAL] += initial
+            heat.drives_bar(values_bar, self._loads, bar.arms, bar.profiles)
+        if self.wanted["initial"]:
+            initial = bar.initial.copy()
+            for end in heat.pinned:
+                if end.history in values_bar:
+                    values_bar[end.history][0] += initial[end.node]
+                initial[end.node] = 0.0
+            if INITIAL in values_bar:
+                values_bar[INITIAL] += initial
         heat.histories_bar(values_bar, self._loads, bar.histories)
         heat.histories_bar(values_bar, heat.pinned, bar.pinned)
         return values_bar

@@ -76,7 +76,8 @@ class NewtonMarch:
 
         With `keep`, what `adjoint` needs is kept until the next call.
         """
-        work, plan = self._workspace(c), self._plan(c)
+        work = self._workspace(c)
+        plan = self._plan(work)
         self.plan = plan if keep else self.plan
         work.states.reserve(*((plan.length * self.steps.stages, plan.snapshots) if keep else (1,)))
         work.fill(c)
@@ -97,9 +98,10 @@ class NewtonMarch:
     ) -> NewtonDirections:
         """The cotangents of all coefficients, after ``forward(c, keep=True)``.
 
-        Those that are not `wanted` come back as zeros, or empty.
+        Those that are not `wanted` come back empty.
         """
-        work, plan = self._workspace(c), self._plan(c)
+        work = self._workspace(c)
+        plan = self._plan(work)
         bar = NewtonCotangents(work, c, wanted)
         readings_bar = plain(readings_bar, c.dtype).reshape(-1)
         ignored = np.empty_like(readings_bar)
@@ -216,9 +218,8 @@ class NewtonMarch:
         readings[: self.probes.size] = c.initial[self.probes]
         return readings
 
-    def _plan(self, c: NewtonCoefficients) -> Plan:
-        size = self._workspace(c).layout.bytes
-        steps, stages = self.steps.count, self.steps.stages
+    def _plan(self, work: NewtonWorkspace) -> Plan:
+        steps, stages, size = self.steps.count, self.steps.stages, work.layout.bytes
         past = REMEMBERED * stages
         return plan(steps, stages, size, self._memory, whole=self._memory, past=past)
 

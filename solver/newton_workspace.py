@@ -174,23 +174,25 @@ class NewtonCotangents:
         )
 
     def unpacked(self, work: NewtonWorkspace, c: NewtonCoefficients) -> NewtonDirections:
-        """The cotangents at t = 0, in the order of the nodes."""
-        layout, bars = work.layout, self._bars
-        nothing = np.zeros((3, c.initial.size), c.dtype)
+        """The cotangents at t = 0, in the order of the nodes; of no rows are those nobody wants."""
+        bars = self._bars
         newton_adjoint.add_totals(bars.conduct_powers, bars.conduct)
         newton_adjoint.add_totals(bars.store_powers, bars.store)
         return NewtonDirections(
-            arms=layout.unpack(bars.arms, 3) if bars.arms.size else nothing,
-            capacities=layout.unpack(bars.capacities, 1)[0] if bars.capacities.size else nothing[0],
+            arms=_unpacked(work.layout, bars.arms),
+            capacities=_unpacked(work.layout, bars.capacities).reshape(-1),
             conduct=bars.conduct,
             store=bars.store,
-            profiles=layout.unpack(bars.G, bars.G.shape[0] // layout.rows)
-            if bars.G.size
-            else nothing[:0],
+            profiles=_unpacked(work.layout, bars.G),
             histories=bars.histories.reshape(-1, *c.histories.shape[1:]),
             pinned=bars.pinned.reshape(c.pinned.shape),
-            initial=layout.unpack(bars.initial, 1)[0] if bars.initial.size else nothing[0],
+            initial=_unpacked(work.layout, bars.initial).reshape(-1),
         )
+
+
+def _unpacked(layout: Layout, bar: Array) -> Array:
+    """As many vectors as there are."""
+    return layout.unpack(bar, bar.shape[0] // layout.rows) if bar.size else bar
 
 
 def _zeros(part: Array, wanted: bool) -> Array:

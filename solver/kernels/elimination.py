@@ -14,6 +14,8 @@ from solver.kernels.compiled import part
 from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 from solver.kernels.tridiagonal import Array, separator
 
+HALF = LANES // 2
+
 
 @part
 def nothing_before(x: Array, joint: Array | None) -> Any:
@@ -58,35 +60,54 @@ def eliminate_last(
 
 @part
 def join(joint: Array) -> None:
-    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are b, the row sums, a."""
-    t, y = 0.0, 0.0
-    for r in range(LANES):
-        b, a = joint[0, r], joint[2, r]
-        t = joint[1, r] + b * t
-        inverse = 1.0 / (t + a)
-        t *= inverse
-        y = (joint[3, r] + b * y) * inverse
-        joint[2, r] = a * inverse
-        joint[3, r] = y
-    for r in range(LANES - 2, -1, -1):
-        joint[3, r] += joint[2, r] * joint[3, r + 1]
+    """Row 3 becomes M^-1 times it, of the separators' M: rows 0 to 2 are b, the row sums, a.
+
+    From both ends at once to the middle, and back: that is half as long a wait.
+    """
+    t, y, s, z, rest = 0.0, 0.0, 0.0, 0.0, 1.0
+    for r in range(HALF):
+        q = LANES - 1 - r
+        a, b = joint[2, r], joint[0, q]
+        t, s = joint[1, r] + joint[0, r] * t, joint[1, q] + joint[2, q] * s
+        of_r, of_q = 1.0 / (t + a), 1.0 / (s + b)
+        t, s = t * of_r, s * of_q
+        y, z = (joint[3, r] + joint[0, r] * y) * of_r, (joint[3, q] + joint[2, q] * z) * of_q
+        joint[2, r], joint[3, r], joint[0, q], joint[3, q] = a * of_r, y, b * of_q, z
+        rest = t + a * of_r * s
+    meet(joint, y, z, rest)
 
 
 @part
 def join_transposed(joint: Array) -> None:
     """The same with M^-T; the pivots are those of M."""
-    t, y, before = 0.0, 0.0, 0.0
-    for r in range(LANES):
-        a = joint[2, r]
-        t = joint[1, r] + joint[0, r] * t
-        inverse = 1.0 / (t + a)
-        t *= inverse
-        y = (joint[3, r] + before * y) * inverse
-        before = a
-        joint[2, r] = inverse
-        joint[3, r] = y
-    for r in range(LANES - 2, -1, -1):
-        joint[3, r] += joint[0, r + 1] * joint[2, r] * joint[3, r + 1]
+    t, y, s, z, rest = 0.0, 0.0, 0.0, 0.0, 1.0
+    a, b = 0.0, 0.0
+    for r in range(HALF):
+        q = LANES - 1 - r
+        before, after = a, b
+        a, b, above, below = joint[2, r], joint[0, q], joint[0, r + 1], joint[2, q - 1]
+        t, s = joint[1, r] + joint[0, r] * t, joint[1, q] + joint[2, q] * s
+        of_r, of_q = 1.0 / (t + a), 1.0 / (s + b)
+        t, s = t * of_r, s * of_q
+        y, z = (joint[3, r] + before * y) * of_r, (joint[3, q] + after * z) * of_q
+        joint[2, r], joint[3, r], joint[0, q], joint[3, q] = above * of_r, y, below * of_q, z
+        rest = t + a * of_r * s
+    meet(joint, y, z, rest)
+
+
+@part
+def meet(joint: Array, y: float, z: float, rest: float) -> None:
+    """Both ways back from the middle, whose rows are x = y + above x_next, x_next = z + below x.
+
+    rest: 1 - above below, as a sum of positive terms; above in row 2, below in row 0, of each half.
+    """
+    x = (y + joint[2, HALF - 1] * z) / rest
+    x_next = z + joint[0, HALF] * x
+    joint[3, HALF - 1], joint[3, HALF] = x, x_next
+    for r in range(HALF - 2, -1, -1):
+        q = LANES - 1 - r
+        x, x_next = joint[3, r] + joint[2, r] * x, joint[3, q] + joint[0, q] * x_next
+        joint[3, r], joint[3, q] = x, x_next
 
 
 @part
