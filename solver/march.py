@@ -111,7 +111,7 @@ class LinearMarch:
     def stage_values(self) -> Array:
         """The stage values (steps stages, N) of the block that is kept, after a forward march."""
         assert self._work is not None, "forward comes first"
-        return self._work.states.in_order()
+        return self._work.states.in_order() * self._work.layout.unpack(self._work.scale, 1)
 
     @property
     def held(self) -> int:
@@ -133,6 +133,7 @@ class LinearMarch:
             self._advance(work, readings, a, b, True)
             kernels.tangent(
                 work.K,
+                work.scale,
                 *work.factors[phase],
                 self.steps.A[phase],
                 self.steps.dt,
@@ -158,6 +159,7 @@ class LinearMarch:
             self.pulse()
             kernels.forward(
                 work.K,
+                work.scale,
                 *work.factors[phase],
                 self.steps.A[phase],
                 self.steps.dt,
@@ -186,8 +188,9 @@ class LinearMarch:
         for a, b, phase in reversed(self._slices(work, first, last)):
             self.pulse()
             kernels.adjoint(
-                work.K_T,
-                *work.factors_T[phase],
+                work.K,
+                work.scale,
+                *work.factors[phase],
                 self.steps.A[phase],
                 self.steps.dt,
                 work.G,

@@ -49,24 +49,28 @@ class Workspace:
         self.layout, self.loads = layout, loads
         self.plan = plan(steps.count, steps.stages, layout.bytes, memory)
         self.probes = layout.probes(probes)
-        self.K, self.G = layout.room(3), layout.room(loads + steps.stages - 1)
-        self.factors = self._room_for_factors(steps)
-        self.K_T, self.factors_T, self.bars = layout.room(0), self.factors, layout.room(0)
+        self.K, self.scale = layout.room(3), layout.room(1)
+        self.G, self._profiles = layout.room(loads + steps.stages - 1), layout.room(loads)
+        stages = steps.stages
+        self.factors: Factors = tuple(
+            (layout.room(PARTS * stages), layout.joint(stages)) for _ in steps.A
+        )
+        self.bars = layout.room(0)
         self.states = States(layout, steps.stages)
         self._taken: Coefficients | None = None
         self._moved: Coefficients | None = None
         self._u_dot = layout.room(0)
 
     def fill(self, c: Coefficients, steps: Steps, *, both: bool = False) -> None:
-        """Take these coefficients, u at t = 0 and the factors; with `both`, of K^T too.
+        """Take these coefficients and u at t = 0; with `both`, make room for the way back too.
 
         What was taken last time stands there still.
         """
         layout, last = self.layout, self._taken
-        if both and not self.K_T.size:
+        if both and not self.bars.size:
             self._make_room_for_the_way_back(steps)
         if last is None or c.profiles is not last.profiles:
-            layout.pack(c.profiles, self.G)
+            layout.pack(c.profiles, self._profiles)
         if last is None or c.histories is not last.histories:
             self.histories = layout.numbers(c.histories)
         if last is None or c.initial is not last.initial:
@@ -76,15 +80,15 @@ class Workspace:
             kernels.prepare(
                 bands,
                 self._initial,
+                self._profiles,
                 layout.rows,
                 A,
                 steps.dt,
                 self.K,
+                self.scale,
                 *self.factors[phase],
                 self.states.values,
-                both,
-                self.K_T,
-                *self.factors_T[phase],
+                self.G,
             )
         self.states.now = 0
         self._taken = c
@@ -101,14 +105,9 @@ class Workspace:
         return *self._dots, layout.pack(d.initial, self._u_dot)
 
     def _make_room_for_the_way_back(self, steps: Steps) -> None:
-        """For K^T and the cotangents: of K, u and the profiles, one behind the other in `bars`."""
+        """For the cotangents of K, u and the profiles, one behind the other in `bars`."""
         layout, rows = self.layout, self.layout.rows
         self.states.reserve(self.plan.length * steps.stages, self.plan.snapshots)
-        self.K_T, self.factors_T = layout.room(3), self._room_for_factors(steps)
         self.bars = layout.room(4 + self.loads)
         self.K_bar, self.u_bar = self.bars[: 3 * rows], self.bars[3 * rows : 4 * rows]
         self.G_bar = self.bars[4 * rows :]
-
-    def _room_for_factors(self, steps: Steps) -> Factors:
-        layout, stages = self.layout, steps.stages
-        return tuple((layout.room(PARTS * stages), layout.joint(stages)) for _ in steps.A)

@@ -23,7 +23,8 @@ from solver.kernels.sparse import (
     multiply,
     sum_of_squares,
 )
-from solver.kernels.tridiagonal import PARTS, Array, factor, factor_transposed, transpose
+from solver.kernels.symmetric import PARTS, set_scale
+from solver.kernels.tridiagonal import Array, transpose
 
 __all__ = [
     "LANES",
@@ -40,8 +41,6 @@ __all__ = [
     "affine",
     "cache_folder",
     "clear_cache",
-    "factor",
-    "factor_transposed",
     "forward",
     "is_finite",
     "is_positive",
@@ -52,6 +51,7 @@ __all__ = [
     "newton_tangent",
     "pack",
     "prepare",
+    "set_scale",
     "shed",
     "sum_of_squares",
     "tangent",

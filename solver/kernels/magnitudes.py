@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from solver.kernels.lanes import LANES, Lanes, LanesType, implements, over_lanes, spread, total
+from solver.kernels.lanes import (
+    LANES,
+    VECTOR,
+    Lanes,
+    LanesType,
+    implements,
+    over_lanes,
+    spread,
+    total,
+)
 
 
 def square(value: Any) -> Any:
     """The square of the magnitude, real."""
+    raise NotImplementedError("compiled code only")
+
+
+def root(value: Any) -> Any:
+    """The square root."""
     raise NotImplementedError("compiled code only")
 
 
@@ -47,6 +62,23 @@ def _square(value: Any) -> Any:
     if isinstance(value, types.Complex):
         return lambda value: value.real * value.real + value.imag * value.imag
     return lambda value: value * value
+
+
+@intrinsic
+def _root(typing: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        declared = builder.module.declare_intrinsic(f"llvm.sqrt.v{LANES}f64", fnty=kind)
+        return builder.call(declared, arguments)
+
+    return Lanes(Lanes), generate
+
+
+@implements(root)
+def _root_of(value: Any) -> Any:
+    if isinstance(value, LanesType):
+        return lambda value: _root(value)
+    return lambda value: np.sqrt(value)
 
 
 @implements(magnitude)

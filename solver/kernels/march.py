@@ -25,6 +25,12 @@ A pinned end, u_end = g(t), adds no equation and is no state: in the row r besid
 ``K_r,end u_end``, which is a load with the profile K_r,end e_r and the history g. So stage i takes
 ``h_i = g(t_k + c_i dt)``, and its cotangent is that of any history, ``S phi_i = K_r,end phi_i,r``.
 
+Scale. What marches is v, u = scale v node by node, in which K is symmetric
+(`solver.kernels.symmetric`): the adjoint solves by the factors of the march itself. K, S and the
+initial u come divided by the scale, readings are multiplied by it; in the other direction the
+cotangents of readings are, and those of K, S and the initial u are divided in the end. K_bar is
+collected from differences of temperatures.
+
 Arrays are made of rows of lanes (`solver.kernels.lanes`), vectors one behind the other: `joint` is
 the separators' inverse where the lanes are the pieces of one bar, else None.
 
@@ -42,14 +48,16 @@ from solver.kernels.compiled import kernel
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.nodes import add_readings, read_probes
 from solver.kernels.one_stage import march_back, march_on
-from solver.kernels.sweeps import GROUP, add_outer, add_product, sweep, sweep_back
+from solver.kernels.products import GROUP, add_outer, add_product
+from solver.kernels.symmetric import sweep, sweep_back
 from solver.kernels.tridiagonal import Array
-from solver.kernels.vectors import add_load_bars, combine, copy, set_sum, set_total
+from solver.kernels.vectors import add_load_bars, combine, copy, divide, set_sum, set_total
 
 
 @kernel
 def forward(
     K: Array,
+    scale: Array,
     f: Array,
     joint: Array | None,
     A: Array,
@@ -66,19 +74,21 @@ def forward(
 ) -> None:
     """March from step `first` to step `last`.
 
-    K (3 rows); f, joint: the factors of I - dt A_ii K for every stage; A (s, s); G: the profiles
-    (P rows) and room for s - 1 slopes; histories (m s P) at the stage times; states: u at step
-    `start`, then the stages' values, of every step since where they are kept, else of the last one.
-    probes (2, Q): row and lane of the nodes that are read, into readings ((m + 1) Q).
+    K (3 rows), over its `scale` (rows); f, joint: the factors of I - dt A_ii K for every stage; A
+    (s, s); G: the profiles (P rows), over the scale, and room for s - 1 slopes; histories (m s P)
+    at the stage times; states: v at step `start`, then the stages' values, of every step since
+    where they are kept, else of the last one. probes (2, Q): row and lane of the nodes that are
+    read, into readings ((m + 1) Q).
     """
     stages, rows = A.shape[0], K.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
     if first == 0:
-        read_probes(states, 0, probes, readings, 0)
+        read_probes(states, 0, probes, scale, readings, 0)
     if stages == 1 and loads == 1:
         step = dt * A[0, 0]
         march_on(
-            *(f, joint, step, G, histories, first, last, start, states, keep, probes, readings)
+            *(scale, f, joint, step, G, histories, first, last, start),
+            *(states, keep, probes, readings),
         )
         return
     w = empty(histories, loads + stages)
@@ -100,16 +110,17 @@ def forward(
                 for p in range(loads):
                     store(w, p, load(histories, (k * stages + i) * loads + p))
                 set_sum(rows, loads, w, G, G, slope)
-                add_product(K, joint, rows, states, to, G, slope)
+                add_product(K, scale, joint, rows, states, to, G, slope)
         now = base + (stages - 1) * rows
-        read_probes(states, now, probes, readings, k + 1)
+        read_probes(states, now, probes, scale, readings, k + 1)
 
 
 @kernel
 def adjoint(
-    K_T: Array,
-    f_T: Array,
-    joint_T: Array | None,
+    K: Array,
+    scale: Array,
+    f: Array,
+    joint: Array | None,
     A: Array,
     dt: float,
     G: Array,
@@ -125,25 +136,25 @@ def adjoint(
     G_bar: Array,
     histories_bar: Array,
 ) -> None:
-    """March the cotangent `lam` (rows) of u back from step `last` to step `first`, in place.
+    """March the cotangent `lam` (rows) of v back from step `last` to step `first`, in place.
 
-    K_T, f_T, joint_T: the transposed matrix and its factors; states: the stage values since step
-    `start`; readings_bar ((m + 1) Q): cotangents of the readings, of which those of steps
-    first + 1..last enter, and from step 0 those at t = 0. Adds to K_bar (3 rows), G_bar (P rows)
-    and histories_bar (m s P); a G_bar or histories_bar of no rows is left out of the work.
+    states: the stage values since step `start`; readings_bar ((m + 1) Q): cotangents of the
+    readings, of which those of steps first + 1..last enter, and from step 0 those at t = 0. Adds
+    to K_bar (3 rows), G_bar (P rows) and histories_bar (m s P); a G_bar or histories_bar of no rows
+    is left out of the work. From step 0 on they and lam are those of K, of the profiles and of u.
     """
-    stages, rows = A.shape[0], K_T.shape[0] // 3
+    stages, rows = A.shape[0], K.shape[0] // 3
     loads = G.shape[0] // rows - (stages - 1)
     z, psi = empty(lam, (1 + max(stages, GROUP)) * rows), empty(lam, rows)
     w, kept = empty(histories, stages), empty(lam, probes.shape[1])
     copy(rows, lam, 0, z, 0)
     if stages == 1:
         march_back(
-            *(f_T, joint_T, dt * A[0, 0], G, histories, first, last, start, states),
+            *(scale, f, joint, dt * A[0, 0], G, histories, first, last, start, states),
             *(probes, readings_bar, z, kept, K_bar, G_bar, histories_bar),
         )
     for k in range(last - 1, first - 1 if stages > 1 else last - 1, -1):
-        add_readings(z, 0, probes, readings_bar, k + 1)
+        add_readings(z, 0, probes, scale, readings_bar, k + 1)
         for i in range(stages - 1, -1, -1):
             y, step, at = (1 + (k - start) * stages + i) * rows, dt * A[i, i], (1 + i) * rows
             if i < stages - 1:
@@ -151,18 +162,21 @@ def adjoint(
                     store(w, j - i - 1, like(w, dt * A[j, i]))
                 set_sum(rows, stages - 1 - i, w, z[at + rows :], psi, 0)
                 set_sum(rows, 0, w, psi, z, at)
-                add_product(K_T, joint_T, rows, psi, 0, z, at)
-                add_outer(psi, 0, 1.0, joint_T, rows, states, y, K_bar)
+                add_product(K, scale, joint, rows, psi, 0, z, at)
+                add_outer(psi, 0, 1.0, scale, joint, rows, states, y, K_bar)
                 place = (k * stages + i) * loads
                 add_load_bars(rows, loads, 1.0, psi, 0, G, histories, place, G_bar, histories_bar)
             if step != 0.0:
                 begin = at if i < stages - 1 else 0
-                sweep(f_T, joint_T, i, rows, z, begin, None, None, z, at)
-                sweep_back(f_T, joint_T, i, rows, z, at)
-                add_outer(z, at, step, joint_T, rows, states, y, K_bar)
+                sweep(f, joint, i, rows, z, begin, None, None, z, at)
+                sweep_back(f, joint, i, rows, z, at)
+                add_outer(z, at, step, scale, joint, rows, states, y, K_bar)
                 place = (k * stages + i) * loads
                 add_load_bars(rows, loads, step, z, at, G, histories, place, G_bar, histories_bar)
         set_total(rows, stages, z, rows, z, 0)
     copy(rows, z, 0, lam, 0)
     if first == 0:
-        add_readings(lam, 0, probes, readings_bar, 0)
+        add_readings(lam, 0, probes, scale, readings_bar, 0)
+        divide(rows, lam, scale, lam)
+        divide(rows, K_bar, scale, K_bar)
+        divide(rows, G_bar, scale, G_bar)

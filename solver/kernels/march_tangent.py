@@ -15,15 +15,17 @@ from typing import Any
 
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import LANES, empty, from_left, from_right, like, load, store
-from solver.kernels.nodes import left_of_first, read_probes, right_of
-from solver.kernels.sweeps import add_product, separators
-from solver.kernels.tridiagonal import PARTS, Array, separator
-from solver.kernels.vectors import add_sum, combine, set_sum
+from solver.kernels.nodes import read_probes
+from solver.kernels.products import add_product, temperature
+from solver.kernels.symmetric import PARTS
+from solver.kernels.tridiagonal import Array, separator, separators
+from solver.kernels.vectors import add_sum, combine, divide, set_sum
 
 
 @kernel
 def tangent(
     K: Array,
+    scale: Array,
     f: Array,
     joint: Array | None,
     A: Array,
@@ -42,8 +44,9 @@ def tangent(
 ) -> None:
     """March the q directions `u_dot` (q rows) along the stage values `states` of the same steps.
 
-    K_dot (q 3 rows), G_dot (q P rows), histories_dot (q m s P): the directions of the coefficients;
-    no rows where they are none. Writes readings_dot (q (m + 1) Q).
+    At step 0 they are those of u, from then on of v. K_dot (q 3 rows), G_dot (q P rows),
+    histories_dot (q m s P): the directions of the coefficients; no rows where they are none. Writes
+    readings_dot (q (m + 1) Q).
     """
     stages, rows = A.shape[0], K.shape[0] // 3
     directions = u_dot.shape[0] // rows
@@ -53,9 +56,13 @@ def tangent(
     # of every direction the slopes of the stages before, and the load of what drives this one
     S = empty(u_dot, directions * stages * rows if driven or stages > 1 else 0)
     x, w, h = empty(u_dot, directions * rows), empty(histories, stages), empty(histories, loads)
+    own_K, own_G = empty(u_dot, K_dot.shape[0]), empty(u_dot, G_dot.shape[0])  # over the scale
+    divide(rows, K_dot, scale, own_K)
+    divide(rows, G_dot, scale, own_G)
     if first == 0:
         for d in range(directions):
-            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1))
+            read_probes(u_dot, d * rows, probes, None, readings_dot, d * (steps + 1))
+        divide(rows, u_dot, scale, u_dot)
     for k in range(first, last):
         for i in range(stages):
             y, step = (1 + (k - first) * stages + i) * rows, dt * A[i, i]
@@ -69,7 +76,7 @@ def tangent(
                 if G_dot.shape[0] > 0:
                     for p in range(loads):
                         store(h, p, load(histories, (k * stages + i) * loads + p))
-                    add_sum(rows, loads, h, G_dot[d * loads * rows :], S, own)
+                    add_sum(rows, loads, h, own_G[d * loads * rows :], S, own)
                 if histories_dot.shape[0] > 0:
                     at = d * (histories.shape[0] // loads if loads > 0 else 0)
                     for p in range(loads):
@@ -79,7 +86,8 @@ def tangent(
                 for d in range(0, directions, 2):  # an odd one goes with itself
                     e, terms = min(d + 1, directions - 1), i + 1 if driven else i
                     sweep_two(
-                        f, joint, i, rows, u_dot, d, e, step, K_dot, states, y, terms, w, S, out
+                        *(scale, f, joint, i, rows, u_dot, d, e, step, own_K),
+                        *(states, y, terms, w, S, out),
                     )
                     sweep_two_back(f, joint, i, rows, out, d * rows, e * rows)
             else:
@@ -89,14 +97,15 @@ def tangent(
                 for d in range(directions):
                     own = (d * stages + i) * rows
                     if K_dot.shape[0] > 0:
-                        add_product(K_dot[3 * d * rows :], joint, rows, states, y, S, own)
-                    add_product(K, joint, rows, out, d * rows, S, own)
+                        add_product(own_K[3 * d * rows :], scale, joint, rows, states, y, S, own)
+                    add_product(K, scale, joint, rows, out, d * rows, S, own)
         for d in range(directions):
-            read_probes(u_dot, d * rows, probes, readings_dot, d * (steps + 1) + k + 1)
+            read_probes(u_dot, d * rows, probes, scale, readings_dot, d * (steps + 1) + k + 1)
 
 
 @part
 def sweep_two(
+    scale: Array,
     f: Array,
     joint: Array | None,
     stage: int,
@@ -119,27 +128,32 @@ def sweep_two(
     """
     own, last = PARTS * rows * stage, separator(rows, joint)
     x_d, x_e, first_d, first_e = like(x, 0.0), like(x, 0.0), like(x, 0.0), like(x, 0.0)
-    left, here = left_of_first(u, at, rows, joint), load(u, at)
+    here = temperature(u, at, 0, scale)
+    left = here
+    if joint is not None:
+        left = from_left(temperature(u, at, rows - 1, scale))
     for r in range(last):
-        right = right_of(u, at, r, rows, joint)
+        right = here
+        if r < rows - 1:
+            right = temperature(u, at, r + 1, scale)
         fall, rise = left - here, right - here
         rhs_d = moved(u_dot, d, rows, r, step, K_dot, fall, here, rise, terms, w, S)
         rhs_e = moved(u_dot, e, rows, r, step, K_dot, fall, here, rise, terms, w, S)
-        inverse, below = load(f, own + r), load(f, own + rows + r)
-        x_d, x_e = below * x_d + rhs_d * inverse, below * x_e + rhs_e * inverse
+        before = load(f, own + r)
+        x_d, x_e = before * x_d + rhs_d, before * x_e + rhs_e
         if joint is not None:
-            lead = load(f, own + 2 * rows + r)
+            lead = load(f, own + rows + r)
             first_d, first_e = first_d + x_d * lead, first_e + x_e * lead
         store(x, d * rows + r, x_d)
         store(x, e * rows + r, x_e)
         left, here = here, right
     if joint is not None:
-        fall, rise = left - here, from_right(load(u, at)) - here
+        fall, rise = left - here, from_right(temperature(u, at, 0, scale)) - here
         rhs_d = moved(u_dot, d, rows, last, step, K_dot, fall, here, rise, terms, w, S)
         rhs_e = moved(u_dot, e, rows, last, step, K_dot, fall, here, rise, terms, w, S)
-        below, above = load(f, own + last), load(f, own + rows + last)
-        rhs_d = rhs_d + below * x_d + above * from_right(first_d)
-        rhs_e = rhs_e + below * x_e + above * from_right(first_e)
+        before, c_0 = load(f, own + last), load(f, own)
+        rhs_d = rhs_d + before * x_d + from_right(c_0 * first_d)
+        rhs_e = rhs_e + before * x_e + from_right(c_0 * first_e)
         store(x, d * rows + last, separators(joint, LANES * stage, rhs_d))
         store(x, e * rows + last, separators(joint, LANES * stage, rhs_e))
 
@@ -177,14 +191,15 @@ def sweep_two_back(
     at, last = PARTS * rows * stage, separator(rows, joint)
     x_d, x_e, left_d, left_e = like(x, 0.0), like(x, 0.0), like(x, 0.0), like(x, 0.0)
     if joint is not None:
-        x_d, x_e = load(x, d + last), load(x, e + last)
-        left_d, left_e = from_left(x_d), from_left(x_e)
+        x_d, x_e, c_0 = load(x, d + last), load(x, e + last), load(f, at)
+        left_d, left_e = c_0 * from_left(x_d), c_0 * from_left(x_e)
     for r in range(last - 1, -1, -1):
-        rest_d, rest_e = load(x, d + r), load(x, e + r)
+        inverse = load(f, at + 2 * rows + r)
+        rest_d, rest_e = load(x, d + r) * inverse, load(x, e + r) * inverse
         if joint is not None:
-            fill = load(f, at + 4 * rows + r)
+            fill = load(f, at + rows + r)
             rest_d, rest_e = rest_d + fill * left_d, rest_e + fill * left_e
-        above = load(f, at + 3 * rows + r)
-        x_d, x_e = rest_d + above * x_d, rest_e + above * x_e
+        after = load(f, at + r + 1)
+        x_d, x_e = rest_d + after * x_d, rest_e + after * x_e
         store(x, d + r, x_d)
         store(x, e + r, x_e)

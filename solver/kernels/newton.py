@@ -21,7 +21,7 @@ from solver.kernels.compiled import aside, kernel, part
 from solver.kernels.lanes import empty, like, load, store
 from solver.kernels.magnitudes import larger, largest_of, least_of, real_part, smaller
 from solver.kernels.newton_settle import Criteria, follow, hold, reach
-from solver.kernels.nodes import read
+from solver.kernels.nodes import read_probes
 from solver.kernels.prediction import OMEGA, Past, begin, extrapolate, remember
 from solver.kernels.tridiagonal import Array
 from solver.kernels.vectors import add_sum, combine, copy
@@ -118,8 +118,7 @@ def forward(
         if code != SETTLED:
             return code
         now = base + (stages - 1) * rows
-        for q in range(probes.shape[1]):
-            read(states, now + probes[0, q], probes[1, q], readings, (k + 1) * probes.shape[1] + q)
+        read_probes(states, now, probes, None, readings, k + 1)
     return SETTLED
 
 

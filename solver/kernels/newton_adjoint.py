@@ -24,7 +24,8 @@ from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.nodes import add_readings, element, left_of_first, put, right_of
 from solver.kernels.pieces import add_law_bar
-from solver.kernels.sweeps import add_product, sweep_back
+from solver.kernels.products import add_product
+from solver.kernels.sweeps import sweep_back
 from solver.kernels.tridiagonal import Array, transpose
 from solver.kernels.vectors import add_load_bars, copy, set_sum
 
@@ -138,13 +139,13 @@ def retreat(
             transpose(s.J, rows, joint, transposed)
             for r in range(rows):
                 store(z, own + r, like(z, 0.0))
-            add_product(transposed, joint, rows, phi, 0, z, own)
+            add_product(transposed, None, joint, rows, phi, 0, z, own)
         else:
             weigh(books, s, z, now, bars.heat, stored)
-            add_readings(z, now, probes, readings_bar, k + 1)
+            add_readings(z, now, probes, None, readings_bar, k + 1)
         if step != 0.0:
             factor_and_sweep_transposed(s.J, rows, step, s.D, s.factors, joint, z, own)
-            sweep_back(s.factors, joint, 0, rows, z, own)
+            sweep_back(s.factors, joint, rows, z, own)
         else:
             for r in range(rows):
                 store(z, own + r, load(z, own + r) / load(s.D, r))
@@ -283,4 +284,4 @@ def begin(
     for r in range(rows):
         store(u_bar, r, load(capacities, r) * load(c, r) * load(bars.heat, r))
     add_heat_bar(books, s, bars, True, None, 0)
-    add_readings(u_bar, 0, probes, readings_bar, 0)
+    add_readings(u_bar, 0, probes, None, readings_bar, 0)

@@ -155,7 +155,7 @@ def ask_again(
     move_back(share, s, delta)
     look(books, s, False)
     linearise(books, joint, None, step, s, again)
-    sweep_back(s.factors, joint, 0, rows, again, 0)
+    sweep_back(s.factors, joint, rows, again, 0)
     copy(rows, s.saved, 0, s.u, 0)
     size = magnitude(like(again, 0.0))
     for r in range(rows):

@@ -15,9 +15,10 @@ from __future__ import annotations
 from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import add, empty, like, load, store
-from solver.kernels.nodes import left_of_first, put, read, right_of
+from solver.kernels.nodes import left_of_first, put, read_probes, right_of
 from solver.kernels.pieces import add_values
-from solver.kernels.sweeps import add_product, sweep, sweep_back
+from solver.kernels.products import add_product
+from solver.kernels.sweeps import sweep, sweep_back
 from solver.kernels.tridiagonal import Array, factor
 from solver.kernels.vectors import add_sum, combine, copy
 
@@ -68,7 +69,7 @@ def tangent(
             look(books, s, True)
             flows(books, joint, None, step, s, None)
             heat_slopes(books, s)
-            factor(s.J, rows, step, s.D, s.factors, joint, 0)
+            factor(s.J, rows, step, s.D, s.factors, joint)
             for j in range(i + 1):
                 store(w, j, like(w, dt * A[i, j]))
             for d in range(directions):
@@ -92,18 +93,16 @@ def tangent(
                 for e in range(held):
                     put(x, books.held[0, e], books.held[1, e], pinned_dot[at * held + e])
                 if step != 0.0:
-                    sweep(s.factors, joint, 0, rows, x, 0, None, None, x, 0)
-                    sweep_back(s.factors, joint, 0, rows, x, 0)
+                    sweep(s.factors, joint, rows, x, 0)
+                    sweep_back(s.factors, joint, rows, x, 0)
                 if i < stages - 1:
-                    add_product(s.J, joint, rows, x, 0, S, own)
+                    add_product(s.J, None, joint, rows, x, 0, S, own)
                 else:
                     copy(rows, x, 0, u_dot, d * rows)
                     copy(rows, fixed, 0, heat_dot, d * rows)
                     add_stored(s, x, 0, heat_dot, d * rows)
         for d in range(directions):
-            for q in range(probes.shape[1]):
-                at = (d * (steps + 1) + k + 1) * probes.shape[1] + q
-                read(u_dot, d * rows + probes[0, q], probes[1, q], readings_dot, at)
+            read_probes(u_dot, d * rows, probes, None, readings_dot, d * (steps + 1) + k + 1)
 
 
 @part

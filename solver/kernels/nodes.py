@@ -8,12 +8,17 @@ from solver.kernels.compiled import part
 from solver.kernels.lanes import add, from_left, from_right, implements, load, store
 
 
-def read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
-    """Write u at a node to a row of `readings`, which holds as many experiments as u does."""
+def read(u: Any, row: Any, lane: Any, scale: Any, own: Any, readings: Any, at: Any) -> None:
+    """Write u at a node to a row of `readings`, which holds as many experiments as u does.
+
+    Times the scale at the node, in its row `own`, where there is one.
+    """
     raise NotImplementedError("compiled code only")
 
 
-def add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
+def add_reading(
+    u_bar: Any, row: Any, lane: Any, scale: Any, own: Any, readings_bar: Any, at: Any
+) -> None:
     """The transpose of `read`, added to u_bar."""
     raise NotImplementedError("compiled code only")
 
@@ -51,23 +56,53 @@ def _put(array: Any, row: Any, lane: Any, number: Any) -> Any:
 
 
 @implements(read)
-def _read(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> Any:
+def _read(u: Any, row: Any, lane: Any, scale: Any, own: Any, readings: Any, at: Any) -> Any:
     if u.ndim == readings.ndim:
-        return lambda u, row, lane, readings, at: store(readings, at, load(u, row))
 
-    def from_lane(u: Any, row: Any, lane: Any, readings: Any, at: Any) -> None:
-        readings[at] = u[row, lane]
+        def whole_row(
+            u: Any, row: Any, lane: Any, scale: Any, own: Any, readings: Any, at: Any
+        ) -> None:
+            value = load(u, row)
+            if scale is not None:
+                value = value * load(scale, own)
+            store(readings, at, value)
+
+        return whole_row
+
+    def from_lane(
+        u: Any, row: Any, lane: Any, scale: Any, own: Any, readings: Any, at: Any
+    ) -> None:
+        value = u[row, lane]
+        if scale is not None:
+            value = value * scale[own, lane]
+        readings[at] = value
 
     return from_lane
 
 
 @implements(add_reading)
-def _add_reading(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> Any:
+def _add_reading(
+    u_bar: Any, row: Any, lane: Any, scale: Any, own: Any, readings_bar: Any, at: Any
+) -> Any:
     if u_bar.ndim == readings_bar.ndim:
-        return lambda u_bar, row, lane, readings_bar, at: add(u_bar, row, load(readings_bar, at))
 
-    def to_lane(u_bar: Any, row: Any, lane: Any, readings_bar: Any, at: Any) -> None:
-        u_bar[row, lane] += readings_bar[at]
+        def whole_row(
+            u_bar: Any, row: Any, lane: Any, scale: Any, own: Any, readings_bar: Any, at: Any
+        ) -> None:
+            value = load(readings_bar, at)
+            if scale is not None:
+                value = value * load(scale, own)
+            add(u_bar, row, value)
+
+        return whole_row
+
+    def to_lane(
+        u_bar: Any, row: Any, lane: Any, scale: Any, own: Any, readings_bar: Any, at: Any
+    ) -> None:
+        value = readings_bar[at]
+        if scale is not None:
+            value = value * scale[own, lane]
+        u_bar[row, lane] += value
 
     return to_lane
 
@@ -93,16 +128,18 @@ def left_of_first(x: Any, at: int, rows: int, joint: Any) -> Any:
 
 
 @part
-def read_probes(u: Any, at: int, probes: Any, readings: Any, step: int) -> None:
-    """Read u[at:] at the probes, into the readings of a step."""
+def read_probes(u: Any, at: int, probes: Any, scale: Any | None, readings: Any, step: int) -> None:
+    """Read u[at:], times a scale, at the probes, into the readings of a step."""
     for q in range(probes.shape[1]):
-        read(u, at + probes[0, q], probes[1, q], readings, step * probes.shape[1] + q)
+        row, lane, place = probes[0, q], probes[1, q], step * probes.shape[1] + q
+        read(u, at + row, lane, scale, row, readings, place)
 
 
 @part
-def add_readings(u_bar: Any, at: int, probes: Any, readings_bar: Any, step: int) -> None:
+def add_readings(
+    u_bar: Any, at: int, probes: Any, scale: Any | None, readings_bar: Any, step: int
+) -> None:
     """The transpose of `read_probes`, added to u_bar[at:]."""
     for q in range(probes.shape[1]):
-        add_reading(
-            u_bar, at + probes[0, q], probes[1, q], readings_bar, step * probes.shape[1] + q
-        )
+        row, lane, place = probes[0, q], probes[1, q], step * probes.shape[1] + q
+        add_reading(u_bar, at + row, lane, scale, row, readings_bar, place)

@@ -2,8 +2,9 @@ r"""The march and its adjoint by a method of one stage, which is what most march
 
     M u_{k+1} = u_k + dt A_11 S^T h_k,        M^T z_k = lam_{k+1},    lam_k = z_k + readings,
 
-M = I - dt A_11 K: see `solver.kernels.march`, whose loops over stages would do the same. At 100
-unknowns a step forward takes 60 ns here and 70 ns there, for what stands between two solves.
+M = I - dt A_11 K, all of it in v: see `solver.kernels.march`, whose loops over stages would do the
+same. At 100 unknowns a step forward takes 60 ns here and 70 ns there, for what stands between two
+solves.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 from solver.kernels.compiled import part
 from solver.kernels.lanes import load, store
 from solver.kernels.nodes import add_readings, read_probes
-from solver.kernels.sweeps import GROUP, add_outer, add_outers, sweep, sweep_back
+from solver.kernels.products import GROUP, add_outer, add_outers
+from solver.kernels.symmetric import sweep, sweep_back
 from solver.kernels.tridiagonal import Array
 from solver.kernels.vectors import add_load_bars
 
 
 @part
 def march_on(
+    scale: Array,
     f: Array,
     joint: Array | None,
     step: float,
@@ -38,14 +41,15 @@ def march_on(
         to = (1 + k - start if keep else 1) * rows
         sweep(f, joint, 0, rows, states, now, step * load(histories, k), G, states, to)
         sweep_back(f, joint, 0, rows, states, to)
-        read_probes(states, to, probes, readings, k + 1)
+        read_probes(states, to, probes, scale, readings, k + 1)
         now = to
 
 
 @part
 def march_back(
-    f_T: Array,
-    joint_T: Array | None,
+    scale: Array,
+    f: Array,
+    joint: Array | None,
     step: float,
     G: Array,
     histories: Array,
@@ -73,15 +77,16 @@ def march_back(
         own = lam + rows
         for q in range(probes.shape[1]):  # as z that waits it has no part of the readings
             store(kept, q, load(z, lam + probes[0, q]))
-        add_readings(z, lam, probes, readings_bar, k + 1)
-        sweep(f_T, joint_T, 0, rows, z, lam, None, None, z, own)
+        add_readings(z, lam, probes, scale, readings_bar, k + 1)
+        sweep(f, joint, 0, rows, z, lam, None, None, z, own)
         for q in range(probes.shape[1]):
             store(z, lam + probes[0, q], load(kept, q))
-        sweep_back(f_T, joint_T, 0, rows, z, own)
+        sweep_back(f, joint, 0, rows, z, own)
         add_load_bars(rows, loads, step, z, own, G, histories, k * loads, G_bar, histories_bar)
         waiting += 1
         if waiting == GROUP or k == first:
-            add_group(z, step, joint_T, rows, states, (k - start + waiting) * rows, waiting, K_bar)
+            y = (k - start + waiting) * rows
+            add_group(z, step, scale, joint, rows, states, y, waiting, K_bar)
             for r in range(rows):
                 store(z, r, load(z, own + r))
             waiting = 0
@@ -91,6 +96,7 @@ def march_back(
 def add_group(
     z: Array,
     step: float,
+    scale: Array,
     joint: Array | None,
     rows: int,
     states: Array,
@@ -100,7 +106,7 @@ def add_group(
 ) -> None:
     """What `count` steps add to K_bar, the last one first: with z behind lam, their Y from y on."""
     if count == GROUP:
-        add_outers(z, rows, step, joint, rows, states, y, K_bar)
+        add_outers(z, rows, step, scale, joint, rows, states, y, K_bar)
     else:
         for c in range(count):
-            add_outer(z, (1 + c) * rows, step, joint, rows, states, y - c * rows, K_bar)
+            add_outer(z, (1 + c) * rows, step, scale, joint, rows, states, y - c * rows, K_bar)

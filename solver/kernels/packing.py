@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from solver.kernels.compiled import kernel
 from solver.kernels.lanes import LANES
-from solver.kernels.tridiagonal import Array, factor, factor_transposed, transpose
+from solver.kernels.symmetric import factor, set_scale
+from solver.kernels.tridiagonal import Array
+from solver.kernels.vectors import divide
 
 
 @kernel
@@ -58,24 +60,26 @@ def unpack(packed: Array, rows: int, x: Array) -> None:
 def prepare(
     bands: Array,
     initial: Array,
+    profiles: Array,
     rows: int,
     A: Array,
     dt: float,
     K: Array,
+    scale: Array,
     f: Array,
     joint: Array | None,
     u: Array,
-    both: bool,
-    K_T: Array,
-    f_T: Array,
-    joint_T: Array | None,
+    G: Array,
 ) -> None:
-    """Pack K and u at t = 0, and factor I - dt A_ii K for every stage; with `both`, of K^T too."""
+    """What a march begins with: the scale of K, the factors of I - dt A_ii K for every stage.
+
+    Packs K and u at t = 0; these and `profiles`, which are packed and go to G, over the scale.
+    """
     pack(bands, rows, K)
     pack(initial, rows, u)
-    if both:
-        transpose(K, rows, joint, K_T)
+    set_scale(K, rows, joint, scale)
     for i in range(A.shape[0]):
-        factor(K, rows, dt * A[i, i], None, f, joint, i)
-        if both:
-            factor_transposed(K, rows, dt * A[i, i], f, joint, f_T, joint_T, i)
+        factor(K, scale, rows, dt * A[i, i], f, joint, i)
+    divide(rows, K, scale, K)
+    divide(rows, u[:rows], scale, u)
+    divide(rows, profiles, scale, G)

@@ -54,61 +54,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solver.kernels.compiled import kernel, part
-from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
+from solver.kernels.lanes import (
+    LANES,
+    P0,
+    P1,
+    P2,
+    P3,
+    P4,
+    P5,
+    P6,
+    P7,
+    from_left,
+    from_right,
+    like,
+    load,
+    store,
+)
 
 Array = NDArray[Any]  # float64, or complex128 in a complex step
 PARTS = 5  # of the factors: inverse pivots, multipliers, lead, above, fill
 
 
 @kernel
-def factor(
-    K: Array,
-    rows: int,
-    step: float,
-    D: Array | None,
-    f: Array,
-    joint: Array | None,
-    stage: int,
-) -> None:
-    """The factors of M = D - step K, K (3 rows): number `stage` in f (5 rows each) and joint.
-
-    D (rows): a diagonal, the identity where there is none.
-    """
-    at, last = PARTS * rows * stage, separator(rows, joint)
+def factor(K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None) -> None:
+    """The factors of M = D - step K, K (3 rows) and D (rows), a diagonal: in f (5 rows), joint."""
+    last = separator(rows, joint)
     t, first, lead = like(K, 0.0), like(K, 0.0), like(K, 1.0)  # t: over the pivot
     fill = like(K, 0.0 if joint is None else 1.0)
     for r in range(last):
         b, a = step * load(K, r), step * load(K, 2 * rows + r)
-        t = (diagonal(K, D, r) - step * load(K, rows + r)) + b * t
+        t = (load(D, r) - step * load(K, rows + r)) + b * t
         fill = b * fill
         inverse = 1.0 / ((t + fill) + a)
         t, fill, above = t * inverse, fill * inverse, a * inverse
         first = first + lead * t
-        store(f, at + r, inverse)
-        store(f, at + rows + r, b * inverse)
-        store(f, at + 2 * rows + r, lead)
-        store(f, at + 3 * rows + r, above)
-        store(f, at + 4 * rows + r, fill)
+        store(f, r, inverse)
+        store(f, rows + r, b * inverse)
+        store(f, 2 * rows + r, lead)
+        store(f, 3 * rows + r, above)
+        store(f, 4 * rows + r, fill)
         lead = lead * above
     if joint is not None:
         b, a = step * load(K, last), step * load(K, 2 * rows + last)
-        t = (diagonal(K, D, last) - step * load(K, rows + last)) + b * t
-        store(f, at + last, b)
-        store(f, at + rows + last, a)
+        t = (load(D, last) - step * load(K, rows + last)) + b * t
+        store(f, last, b)
+        store(f, rows + last, a)
         M = np.empty((3, LANES))
         store(M, 0, b * fill)
         store(M, 1, t + a * from_right(first))
         store(M, 2, a * from_right(lead))
-        invert(M, joint[LANES * stage :])
-
-
-@part
-def diagonal(K: Array, D: Array | None, r: int) -> Any:
-    """Row r of D, as the rows of K are."""
-    d = like(K, 1.0)
-    if D is not None:
-        d = load(D, r)
-    return d
+        invert(M, joint)
 
 
 @part
@@ -142,43 +137,14 @@ def invert(M: Array, inverse: Array) -> None:
             x[r] += above[r] * x[r + 1]
 
 
-@kernel
-def factor_transposed(
-    K: Array,
-    rows: int,
-    step: float,
-    f: Array,
-    joint: Array | None,
-    f_T: Array,
-    joint_T: Array | None,
-    stage: int,
-) -> None:
-    """The factors of M^T from those of M."""
-    at, last = PARTS * rows * stage, separator(rows, joint)
-    b, lead = like(K, 0.0), like(K, 1.0)
-    fill = like(K, 0.0 if joint is None else 1.0)
-    if joint is not None:
-        b = from_left(step * load(K, 2 * rows + last))
-    for r in range(last):
-        inverse = load(f, at + r)
-        above = like(K, 0.0)
-        if r < rows - 1:
-            above = step * load(K, r + 1) * inverse
-        b = b * inverse
-        fill = b * fill
-        store(f_T, at + r, inverse)
-        store(f_T, at + rows + r, b)
-        store(f_T, at + 2 * rows + r, lead)
-        store(f_T, at + 3 * rows + r, above)
-        store(f_T, at + 4 * rows + r, fill)
-        lead = lead * above
-        b = step * load(K, 2 * rows + r)
-    if joint is not None and joint_T is not None:
-        store(f_T, at + last, b)
-        store(f_T, at + rows + last, from_right(step * load(K, 0)))
-        for r in range(LANES):
-            for c in range(LANES):
-                joint_T[LANES * stage + r, c] = joint[LANES * stage + c, r]
+@part
+def separators(joint: Array, at: int, rhs: Any) -> Any:
+    """The separators, one in every lane: the inverse of their matrix times `rhs`."""
+    q = P0(rhs) * load(joint, at) + P1(rhs) * load(joint, at + 1)
+    s = P2(rhs) * load(joint, at + 2) + P3(rhs) * load(joint, at + 3)
+    t = P4(rhs) * load(joint, at + 4) + P5(rhs) * load(joint, at + 5)
+    v = P6(rhs) * load(joint, at + 6) + P7(rhs) * load(joint, at + 7)
+    return (q + s) + (t + v)
 
 
 @kernel

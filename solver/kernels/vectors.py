@@ -78,3 +78,11 @@ def copy(rows: int, a: Array, at: int, out: Array, to: int) -> None:
     """out[to:] = a[at:]."""
     for r in range(rows):
         store(out, to + r, load(a, at + r))
+
+
+@part
+def divide(rows: int, x: Array, scale: Array, out: Array) -> None:
+    """out = x over a scale (rows), vector by vector; out may be x."""
+    for v in range(x.shape[0] // rows):
+        for r in range(rows):
+            store(out, v * rows + r, load(x, v * rows + r) / load(scale, r))

@@ -1,0 +1,129 @@
+"""Products with a matrix in lanes, and what the matrix gets of them on the way back.
+
+A matrix is as `solver.kernels.tridiagonal` has it. Vectors stand as they are or, with a `scale`,
+divided by it (`solver.kernels.symmetric`); differences are always those of temperatures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from solver.kernels.compiled import part
+from solver.kernels.lanes import add, from_left, from_right, load, store
+from solver.kernels.tridiagonal import Array
+
+GROUP = 4  # products that are added to K_bar at a time
+
+
+@part
+def temperature(u: Array, at: int, r: int, scale: Array | None) -> Any:
+    """Row r of what stands in u[at:]."""
+    value = load(u, at + r)
+    if scale is not None:
+        value = value * load(scale, r)
+    return value
+
+
+@part
+def add_product(
+    K: Array,
+    scale: Array | None,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    out: Array,
+    to: int,
+) -> None:
+    """out[to:] += K u[at:]; with a scale, K times it."""
+    here = temperature(u, at, 0, scale)
+    left = here
+    if joint is not None:
+        left = from_left(temperature(u, at, rows - 1, scale))
+    for r in range(rows):
+        right = here
+        if r < rows - 1:
+            right = temperature(u, at, r + 1, scale)
+        elif joint is not None:
+            right = from_right(temperature(u, at, 0, scale))
+        flow = load(K, r) * (left - here) + load(K, rows + r) * here
+        add(out, to + r, flow + load(K, 2 * rows + r) * (right - here))
+        left, here = here, right
+
+
+@part
+def add_outer(
+    z: Array,
+    at_z: int,
+    step: float,
+    scale: Array,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
+) -> None:
+    """Add to K_bar the transpose of K -> step z[at_z:] . (K u[at:])."""
+    add_row(1, z, at_z, step, scale, joint, rows, 0, u, at, K_bar)
+    for r in range(1, rows):
+        add_row(1, z, at_z, step, scale, joint, rows, r, u, at, K_bar)
+
+
+@part
+def add_outers(
+    z: Array,
+    at_z: int,
+    step: float,
+    scale: Array,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
+) -> None:
+    """`add_outer` of `GROUP` vectors, one after the other, but K_bar is read and written once.
+
+    They are z[at_z:], z[at_z + rows:], ... and u[at:], u[at - rows:], ...
+    """
+    add_row(GROUP, z, at_z, step, scale, joint, rows, 0, u, at, K_bar)
+    for r in range(1, rows - 1):
+        add_row(GROUP, z, at_z, step, scale, joint, rows, r, u, at, K_bar)
+    if rows > 1:
+        add_row(GROUP, z, at_z, step, scale, joint, rows, rows - 1, u, at, K_bar)
+
+
+@part
+def add_row(
+    count: int,
+    z: Array,
+    at_z: int,
+    step: float,
+    scale: Array,
+    joint: Array | None,
+    rows: int,
+    r: int,
+    u: Array,
+    at: int,
+    K_bar: Array,
+) -> None:
+    """Row r of `count` of them."""
+    below, middle, above = load(K_bar, r), load(K_bar, rows + r), load(K_bar, 2 * rows + r)
+    for c in range(count):
+        own = at - c * rows
+        here = temperature(u, own, r, scale)
+        left, right = here, here
+        if r > 0:
+            left = temperature(u, own, r - 1, scale)
+        elif joint is not None:
+            left = from_left(temperature(u, own, rows - 1, scale))
+        if r < rows - 1:
+            right = temperature(u, own, r + 1, scale)
+        elif joint is not None:
+            right = from_right(temperature(u, own, 0, scale))
+        phi = step * load(z, at_z + c * rows + r)
+        below = below + phi * (left - here)
+        middle = middle + phi * here
+        above = above + phi * (right - here)
+    store(K_bar, r, below)
+    store(K_bar, rows + r, middle)
+    store(K_bar, 2 * rows + r, above)

@@ -1,0 +1,156 @@
+r"""The matrix of a linear march, made symmetric: scale, factors, solve.
+
+What flows from a node to its neighbour for a difference of temperatures flows back for the same one
+of the other sign; the bands of K (`solver.kernels.tridiagonal`) differ by capacities only, or by
+each node's own kappa in the lecture's form. So below_r above_{r-1} > 0, and in v, where u is
+``scale v`` node by node,
+
+    scale_r / scale_{r-1} = sqrt(below_r / above_{r-1}),
+
+the matrix M = I - step K is symmetric, with -c_r = -step sqrt(below_r above_{r-1}) off the diagonal
+and the pivots p_r that it has anyway. What marches is v. Its sweeps read five vectors, where those
+of u read seven, which is what a step costs where they do not fit the first cache; and the way back
+of the adjoint is a solve by the same factors.
+
+With link_r = c_r / p_{r-1}, a solve is
+
+    z_r = rhs_r + link_r z_{r-1},        v_r = z_r / p_r + link_{r+1} v_{r+1}.
+
+Joined lanes. The column of the separator to the left, which fills in below the first row, is
+c_0 lead_r / p_r with lead_0 = 1, lead_{r+1} = link_{r+1} lead_r; and what the row of that separator
+asks for is ``v_0 = sum_r (lead_r / p_r) z_r`` and more that is known: one vector serves both ways.
+
+Pivots are formed of the sums of the rows of K, and so is the separators' own matrix (see
+`tridiagonal`): both are the ones of u.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from solver.kernels.compiled import kernel, part
+from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
+from solver.kernels.magnitudes import root, where_zero
+from solver.kernels.tridiagonal import Array, invert, separator, separators
+
+PARTS = 3  # of the factors: link, c_0 in the place of link_0; lead over pivots; inverse pivots
+
+
+@kernel
+def set_scale(K: Array, rows: int, joint: Array | None, scale: Array) -> None:
+    """The scale of K (3 rows), 1 at the first node; joint: room for a row, where lanes are joined.
+
+    Between nodes that feel nothing of each other, or where there is no node, it stays what it is.
+    """
+    s = like(K, 1.0)
+    store(scale, 0, s)
+    for r in range(1, rows):
+        s = s * ratio(load(K, 2 * rows + r - 1), load(K, r))
+        store(scale, r, s)
+    if joint is not None:
+        store(joint, 0, s * ratio(load(K, 3 * rows - 1), from_right(load(K, 0))))
+        begins = 1.0
+        for lane in range(LANES):
+            joint[0, lane], begins = begins, begins * joint[0, lane]
+        for r in range(rows):
+            store(scale, r, load(scale, r) * load(joint, 0))
+
+
+@part
+def ratio(above: Any, below: Any) -> Any:
+    """Of the scale at two neighbours, from the entries that couple them."""
+    return where_zero(above * below, 1.0, root(below / above))
+
+
+@kernel
+def factor(
+    K: Array, scale: Array, rows: int, step: float, f: Array, joint: Array | None, stage: int
+) -> None:
+    """The factors of I - step K: number `stage` in f (3 rows each) and joint."""
+    at, last = PARTS * rows * stage, separator(rows, joint)
+    t, first, lead = like(K, 0.0), like(K, 0.0), like(K, 1.0)  # of u; t: over the pivot
+    fill, own_lead = like(K, 0.0 if joint is None else 1.0), like(K, 1.0)
+    store(f, at, like(K, 0.0))
+    for r in range(last):
+        b, a = step * load(K, r), step * load(K, 2 * rows + r)
+        t = (1.0 - step * load(K, rows + r)) + b * t
+        fill = b * fill
+        inverse = 1.0 / ((t + fill) + a)
+        t, fill, above = t * inverse, fill * inverse, a * inverse
+        first, lead = first + lead * t, lead * above
+        store(f, at + rows + r, own_lead * inverse)
+        store(f, at + 2 * rows + r, inverse)
+        if r < rows - 1:
+            link = above * (load(scale, r + 1) / load(scale, r))
+            own_lead = own_lead * link
+            store(f, at + r + 1, link)
+    if joint is not None:
+        b, a, scales = step * load(K, last), step * load(K, 2 * rows + last), load(scale, last)
+        t = (1.0 - step * load(K, rows + last)) + b * t
+        store(f, at, step * load(K, 0) * from_left(scales) / load(scale, 0))
+        M = np.empty((3, LANES))
+        store(M, 0, b * fill)
+        store(M, 1, t + a * from_right(first))
+        store(M, 2, a * from_right(lead))
+        inverse_M = joint[LANES * stage :]
+        invert(M, inverse_M)
+        store(M, 0, scales)
+        for column in range(LANES):
+            store(inverse_M, column, load(inverse_M, column) * M[0, column] / scales)
+
+
+@part
+def sweep(
+    f: Array,
+    joint: Array | None,
+    stage: int,
+    rows: int,
+    v: Array,
+    start: int,
+    w: Any | None,
+    G: Array | None,
+    x: Array,
+    to: int,
+) -> None:
+    """The way down of x[to:] = M^-1 (v[start:] + w G), or M^-1 v[start:] where there is no G.
+
+    `sweep_back` is the way back. x[to:] may be v[start:].
+    """
+    at, last = PARTS * rows * stage, separator(rows, joint)
+    z, first = like(x, 0.0), like(x, 0.0)
+    for r in range(last):
+        z = load(f, at + r) * z + loaded(v, start, r, w, G)
+        if joint is not None:
+            first = first + z * load(f, at + rows + r)
+        store(x, to + r, z)
+    if joint is not None:
+        rhs = loaded(v, start, last, w, G) + load(f, at + last) * z
+        rhs = rhs + from_right(load(f, at) * first)
+        store(x, to + last, separators(joint, LANES * stage, rhs))
+
+
+@part
+def loaded(v: Array, start: int, r: int, w: Any | None, G: Array | None) -> Any:
+    """Row r of v[start:] + w G."""
+    row = load(v, start + r)
+    if G is not None:
+        row = row + w * load(G, r)
+    return row
+
+
+@part
+def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, to: int) -> None:
+    """The way back of a solve, x[to:] in place."""
+    at, last = PARTS * rows * stage, separator(rows, joint)
+    v, left = like(x, 0.0), like(x, 0.0)
+    if joint is not None:
+        v = load(x, to + last)
+        left = load(f, at) * from_left(v)
+    for r in range(last - 1, -1, -1):
+        rest = load(x, to + r) * load(f, at + 2 * rows + r)
+        if joint is not None:
+            rest = rest + load(f, at + rows + r) * left
+        v = rest + load(f, at + r + 1) * v
+        store(x, to + r, v)
