@@ -49,7 +49,7 @@ class Workspace:
         self.layout, self.loads = layout, loads
         self.plan = plan(steps.count, steps.stages, layout.bytes, memory)
         self.probes = layout.probes(probes)
-        self.K, self.scale = layout.room(3), layout.room(1)
+        self.K, self.scale = layout.room(3), layout.room(3)
         self.G, self._profiles = layout.room(loads + steps.stages - 1), layout.room(loads)
         stages = steps.stages
         self.factors: Factors = tuple(

@@ -12,17 +12,31 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 
 from solver import kernels
 from solver.integrators import Tableau
 from solver.kernels import Array
-from solver.layout import Experiments, Layout, alone_or_in_pieces
+from solver.layout import Alone, Experiments, Layout, Pieces, alone_or_in_pieces
 from solver.steps import Steps
 from solver.workspace import Coefficients, Workspace
 from tests import dense_bar, oracles
 from tests.experiments import METHODS
 
 DIRECTIONS = ("bands", "profiles", "histories", "initial")  # what a march is differentiated by
+SIZES = (1, 2, 3, 7, 9, 16, 17, 60)
+LAYOUTS: dict[str, Callable[[int, Any], Layout]] = {
+    "alone": Alone,
+    "complex": lambda n, _: Alone(n, np.complex128),
+    "pieces": lambda n, _: Pieces(n),
+    "experiments": lambda n, _: Experiments(n),
+}
+LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
+REAL = pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "complex"])
+
+
+def dtype_of(layout: str) -> type:
+    return np.complex128 if layout == "complex" else np.float64
 
 
 def figures(rng: np.random.Generator, shape: tuple[int, ...], dtype: type = np.float64) -> Array:
@@ -30,9 +44,20 @@ def figures(rng: np.random.Generator, shape: tuple[int, ...], dtype: type = np.f
     return out + 1j * rng.standard_normal(shape) if dtype is np.complex128 else out
 
 
+def random_matrix(rng: np.random.Generator, n: int, dtype: type = np.float64) -> Array:
+    """The bands of any K of which I - K/10 can be eliminated without pivoting."""
+    return dominated(figures(rng, (3, n), dtype))
+
+
 def random_bands(rng: np.random.Generator, n: int, dtype: type = np.float64) -> Array:
-    """A non-symmetric K, heat-like enough that I - K/10 can be eliminated without pivoting."""
+    """Those of a K like that of heat: not symmetric, but neighbours feel each other both ways."""
     bands = figures(rng, (3, n), dtype)
+    bands[::2] += 0.1 + np.abs(bands[::2].real) - bands[::2].real
+    return dominated(bands)
+
+
+def dominated(bands: Array) -> Array:
+    """With a diagonal that outweighs its row; the sum of the row stands in its place."""
     bands[0, 0] = bands[2, -1] = 0.0
     diagonal = bands[1] - np.abs(bands[0]) - np.abs(bands[2]) - 1.0
     bands[1] = bands[0] + diagonal + bands[2]
@@ -75,7 +100,7 @@ class Marched:
         readings = self.layout.numbers(self.lanes(np.zeros((p.steps + 1, self.n), p.dtype)))
         for a, b in pairwise((0, *cuts, p.steps)):
             kernels.forward(
-                *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
+                *(w.K, w.scale, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
                 *(w.states.values, keep, w.probes, readings),
             )
         return readings
@@ -128,7 +153,7 @@ class Problem:
         readings_dot = layout.numbers(m.lanes(np.zeros((q, p.steps + 1, m.n))))
         for a, b in pairwise((0, *cuts, p.steps)):
             kernels.tangent(
-                *(w.K, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b),
+                *(w.K, w.scale, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b),
                 *(K_dot, G_dot, histories_dot, w.states.values[a * len(p.tableau) * layout.rows :]),
                 *(u_dot, w.probes, readings_dot),
             )
@@ -147,7 +172,7 @@ class Problem:
         readings_bar = layout.numbers(m.lanes(field_bar))
         for a, b in reversed(list(pairwise((0, *cuts, p.steps)))):
             kernels.adjoint(
-                *(w.K_T, *w.factors_T[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
+                *(w.K, w.scale, *w.factors[0], p.tableau, p.dt, w.G, w.histories, a, b, 0),
                 *(w.states.values, w.probes, readings_bar, lam, K_bar, G_bar, h_bar),
             )
         shape, bands = (-1, *p.histories.shape[1:]), m.one(layout.unpack(K_bar, 3))

@@ -44,8 +44,8 @@ FLOORS = (
 KERNEL_FLOORS = (
     ("compiled", "lanes"),
     ("magnitudes", "nodes", "tridiagonal"),
-    ("elimination", "packing", "pieces", "sparse", "sweeps", "vectors"),
-    ("balance", "one_stage"),
+    ("elimination", "pieces", "products", "sparse", "sweeps", "symmetric", "vectors"),
+    ("balance", "one_stage", "packing"),
     ("march", "march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
     ("newton_settle",),
     ("newton",),

@@ -26,10 +26,9 @@ A pinned end, u_end = g(t), adds no equation and is no state: in the row r besid
 ``h_i = g(t_k + c_i dt)``, and its cotangent is that of any history, ``S phi_i = K_r,end phi_i,r``.
 
 Scale. What marches is v, u = scale v node by node, in which K is symmetric
-(`solver.kernels.symmetric`): the adjoint solves by the factors of the march itself. K, S and the
+(`solver.kernels.symmetric`): the adjoint solves by the factors of the march itself. S and the
 initial u come divided by the scale, readings are multiplied by it; in the other direction the
-cotangents of readings are, and those of K, S and the initial u are divided in the end. K_bar is
-collected from differences of temperatures.
+cotangents of readings are multiplied, and those of S and the initial u divided in the end.
 
 Arrays are made of rows of lanes (`solver.kernels.lanes`), vectors one behind the other: `joint` is
 the separators' inverse where the lanes are the pieces of one bar, else None.
@@ -74,8 +73,8 @@ def forward(
 ) -> None:
     """March from step `first` to step `last`.
 
-    K (3 rows), over its `scale` (rows); f, joint: the factors of I - dt A_ii K for every stage; A
-    (s, s); G: the profiles (P rows), over the scale, and room for s - 1 slopes; histories (m s P)
+    K (3 rows), its scale (3 rows); f, joint: the factors of I - dt A_ii K for every stage;
+    A (s, s); G: the profiles (P rows), over the scale, and room for s - 1 slopes; histories (m s P)
     at the stage times; states: v at step `start`, then the stages' values, of every step since
     where they are kept, else of the last one. probes (2, Q): row and lane of the nodes that are
     read, into readings ((m + 1) Q).
@@ -178,5 +177,4 @@ def adjoint(
     if first == 0:
         add_readings(lam, 0, probes, scale, readings_bar, 0)
         divide(rows, lam, scale, lam)
-        divide(rows, K_bar, scale, K_bar)
         divide(rows, G_bar, scale, G_bar)

@@ -15,8 +15,8 @@ from typing import Any
 
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import LANES, empty, from_left, from_right, like, load, store
-from solver.kernels.nodes import read_probes
-from solver.kernels.products import add_product, temperature
+from solver.kernels.nodes import left_of_first, read_probes, right_of
+from solver.kernels.products import add_product, differences
 from solver.kernels.symmetric import PARTS
 from solver.kernels.tridiagonal import Array, separator, separators
 from solver.kernels.vectors import add_sum, combine, divide, set_sum
@@ -56,8 +56,7 @@ def tangent(
     # of every direction the slopes of the stages before, and the load of what drives this one
     S = empty(u_dot, directions * stages * rows if driven or stages > 1 else 0)
     x, w, h = empty(u_dot, directions * rows), empty(histories, stages), empty(histories, loads)
-    own_K, own_G = empty(u_dot, K_dot.shape[0]), empty(u_dot, G_dot.shape[0])  # over the scale
-    divide(rows, K_dot, scale, own_K)
+    own_G = empty(u_dot, G_dot.shape[0])
     divide(rows, G_dot, scale, own_G)
     if first == 0:
         for d in range(directions):
@@ -86,7 +85,7 @@ def tangent(
                 for d in range(0, directions, 2):  # an odd one goes with itself
                     e, terms = min(d + 1, directions - 1), i + 1 if driven else i
                     sweep_two(
-                        *(scale, f, joint, i, rows, u_dot, d, e, step, own_K),
+                        *(scale, f, joint, i, rows, u_dot, d, e, step, K_dot),
                         *(states, y, terms, w, S, out),
                     )
                     sweep_two_back(f, joint, i, rows, out, d * rows, e * rows)
@@ -97,7 +96,7 @@ def tangent(
                 for d in range(directions):
                     own = (d * stages + i) * rows
                     if K_dot.shape[0] > 0:
-                        add_product(own_K[3 * d * rows :], scale, joint, rows, states, y, S, own)
+                        add_product(K_dot[3 * d * rows :], scale, joint, rows, states, y, S, own)
                     add_product(K, scale, joint, rows, out, d * rows, S, own)
         for d in range(directions):
             read_probes(u_dot, d * rows, probes, scale, readings_dot, d * (steps + 1) + k + 1)
@@ -128,15 +127,10 @@ def sweep_two(
     """
     own, last = PARTS * rows * stage, separator(rows, joint)
     x_d, x_e, first_d, first_e = like(x, 0.0), like(x, 0.0), like(x, 0.0), like(x, 0.0)
-    here = temperature(u, at, 0, scale)
-    left = here
-    if joint is not None:
-        left = from_left(temperature(u, at, rows - 1, scale))
+    left, here = left_of_first(u, at, rows, joint), load(u, at)
     for r in range(last):
-        right = here
-        if r < rows - 1:
-            right = temperature(u, at, r + 1, scale)
-        fall, rise = left - here, right - here
+        right = right_of(u, at, r, rows, joint)
+        fall, rise = differences(left, here, right, scale, rows, r)
         rhs_d = moved(u_dot, d, rows, r, step, K_dot, fall, here, rise, terms, w, S)
         rhs_e = moved(u_dot, e, rows, r, step, K_dot, fall, here, rise, terms, w, S)
         before = load(f, own + r)
@@ -148,7 +142,8 @@ def sweep_two(
         store(x, e * rows + r, x_e)
         left, here = here, right
     if joint is not None:
-        fall, rise = left - here, from_right(temperature(u, at, 0, scale)) - here
+        right = right_of(u, at, last, rows, joint)
+        fall, rise = differences(left, here, right, scale, rows, last)
         rhs_d = moved(u_dot, d, rows, last, step, K_dot, fall, here, rise, terms, w, S)
         rhs_e = moved(u_dot, e, rows, last, step, K_dot, fall, here, rise, terms, w, S)
         before, c_0 = load(f, own + last), load(f, own)

@@ -80,6 +80,5 @@ def prepare(
     set_scale(K, rows, joint, scale)
     for i in range(A.shape[0]):
         factor(K, scale, rows, dt * A[i, i], f, joint, i)
-    divide(rows, K, scale, K)
     divide(rows, u[:rows], scale, u)
     divide(rows, profiles, scale, G)

@@ -1,7 +1,9 @@
 """Products with a matrix in lanes, and what the matrix gets of them on the way back.
 
-A matrix is as `solver.kernels.tridiagonal` has it. Vectors stand as they are or, with a `scale`,
-divided by it (`solver.kernels.symmetric`); differences are always those of temperatures.
+A matrix is as `solver.kernels.tridiagonal` has it. Of vectors that are divided by a `scale`
+(`solver.kernels.symmetric`) differences are those of temperatures, over the scale of the row:
+
+    K_{r,r-1} (u_{r-1} - u_r) / scale_r = K_{r,r-1} (v_{r-1} scale_{r-1} / scale_r - v_r).
 """
 
 from __future__ import annotations
@@ -9,19 +11,19 @@ from __future__ import annotations
 from typing import Any
 
 from solver.kernels.compiled import part
-from solver.kernels.lanes import add, from_left, from_right, load, store
+from solver.kernels.lanes import add, load, store
+from solver.kernels.nodes import left_of_first, right_of
 from solver.kernels.tridiagonal import Array
 
-GROUP = 4  # products that are added to K_bar at a time
+GROUP = 8  # products that are added to K_bar at a time
 
 
 @part
-def temperature(u: Array, at: int, r: int, scale: Array | None) -> Any:
-    """Row r of what stands in u[at:]."""
-    value = load(u, at + r)
+def difference(neighbour: Any, here: Any, scale: Array | None, at: int) -> Any:
+    """From here to a neighbour, whose scale over the one here is scale[at], if there is one."""
     if scale is not None:
-        value = value * load(scale, r)
-    return value
+        neighbour = load(scale, at) * neighbour
+    return neighbour - here
 
 
 @part
@@ -35,20 +37,25 @@ def add_product(
     out: Array,
     to: int,
 ) -> None:
-    """out[to:] += K u[at:]; with a scale, K times it."""
-    here = temperature(u, at, 0, scale)
-    left = here
-    if joint is not None:
-        left = from_left(temperature(u, at, rows - 1, scale))
+    """out[to:] += K u[at:]; with a scale, what that is of vectors divided by it."""
+    left, here = left_of_first(u, at, rows, joint), load(u, at)
     for r in range(rows):
-        right = here
-        if r < rows - 1:
-            right = temperature(u, at, r + 1, scale)
-        elif joint is not None:
-            right = from_right(temperature(u, at, 0, scale))
-        flow = load(K, r) * (left - here) + load(K, rows + r) * here
-        add(out, to + r, flow + load(K, 2 * rows + r) * (right - here))
+        right = right_of(u, at, r, rows, joint)
+        fall, rise = differences(left, here, right, scale, rows, r)
+        flow = load(K, r) * fall + load(K, rows + r) * here
+        add(out, to + r, flow + load(K, 2 * rows + r) * rise)
         left, here = here, right
+
+
+@part
+def differences(
+    left: Any, here: Any, right: Any, scale: Array | None, rows: int, r: int
+) -> tuple[Any, Any]:
+    """From row r to what is left and right of it."""
+    return (
+        difference(left, here, scale, rows + r),
+        difference(right, here, scale, 2 * rows + r),
+    )
 
 
 @part
@@ -110,20 +117,14 @@ def add_row(
     below, middle, above = load(K_bar, r), load(K_bar, rows + r), load(K_bar, 2 * rows + r)
     for c in range(count):
         own = at - c * rows
-        here = temperature(u, own, r, scale)
-        left, right = here, here
+        here, left = load(u, own + r), left_of_first(u, own, rows, joint)
         if r > 0:
-            left = temperature(u, own, r - 1, scale)
-        elif joint is not None:
-            left = from_left(temperature(u, own, rows - 1, scale))
-        if r < rows - 1:
-            right = temperature(u, own, r + 1, scale)
-        elif joint is not None:
-            right = from_right(temperature(u, own, 0, scale))
+            left = load(u, own + r - 1)
+        fall, rise = differences(left, here, right_of(u, own, r, rows, joint), scale, rows, r)
         phi = step * load(z, at_z + c * rows + r)
-        below = below + phi * (left - here)
+        below = below + phi * fall
         middle = middle + phi * here
-        above = above + phi * (right - here)
+        above = above + phi * rise
     store(K_bar, r, below)
     store(K_bar, rows + r, middle)
     store(K_bar, 2 * rows + r, above)

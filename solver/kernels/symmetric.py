@@ -40,17 +40,27 @@ PARTS = 3  # of the factors: link, c_0 in the place of link_0; lead over pivots;
 
 @kernel
 def set_scale(K: Array, rows: int, joint: Array | None, scale: Array) -> None:
-    """The scale of K (3 rows), 1 at the first node; joint: room for a row, where lanes are joined.
+    """The scale of K (3 rows), 1 at the first node; and over it those to the left and to the right.
 
-    Between nodes that feel nothing of each other, or where there is no node, it stays what it is.
+    scale: 3 rows. Between nodes that feel nothing of each other, or where there is no node, it
+    stays what it is. joint: room for a row, where lanes are joined.
     """
     s = like(K, 1.0)
     store(scale, 0, s)
+    store(scale, rows, s)
+    store(scale, 3 * rows - 1, s)
     for r in range(1, rows):
-        s = s * ratio(load(K, 2 * rows + r - 1), load(K, r))
+        rise = ratio(load(K, 2 * rows + r - 1), load(K, r))
+        s = s * rise
         store(scale, r, s)
+        store(scale, rows + r, 1.0 / rise)
+        store(scale, 2 * rows + r - 1, rise)
     if joint is not None:
-        store(joint, 0, s * ratio(load(K, 3 * rows - 1), from_right(load(K, 0))))
+        rise = ratio(load(K, 3 * rows - 1), from_right(load(K, 0)))
+        before = from_left(rise)
+        store(scale, rows, where_zero(before, 1.0, 1.0 / before))
+        store(scale, 3 * rows - 1, rise)
+        store(joint, 0, s * rise)
         begins = 1.0
         for lane in range(LANES):
             joint[0, lane], begins = begins, begins * joint[0, lane]
@@ -83,22 +93,22 @@ def factor(
         store(f, at + rows + r, own_lead * inverse)
         store(f, at + 2 * rows + r, inverse)
         if r < rows - 1:
-            link = above * (load(scale, r + 1) / load(scale, r))
+            link = above * load(scale, 2 * rows + r)
             own_lead = own_lead * link
             store(f, at + r + 1, link)
     if joint is not None:
-        b, a, scales = step * load(K, last), step * load(K, 2 * rows + last), load(scale, last)
+        b, a = step * load(K, last), step * load(K, 2 * rows + last)
         t = (1.0 - step * load(K, rows + last)) + b * t
-        store(f, at, step * load(K, 0) * from_left(scales) / load(scale, 0))
+        store(f, at, step * load(K, 0) * load(scale, rows))
         M = np.empty((3, LANES))
         store(M, 0, b * fill)
         store(M, 1, t + a * from_right(first))
         store(M, 2, a * from_right(lead))
         inverse_M = joint[LANES * stage :]
         invert(M, inverse_M)
-        store(M, 0, scales)
+        store(M, 0, load(scale, last))
         for column in range(LANES):
-            store(inverse_M, column, load(inverse_M, column) * M[0, column] / scales)
+            store(inverse_M, column, load(inverse_M, column) * M[0, column] / load(M, 0))
 
 
 @part
