@@ -12,7 +12,7 @@ from solver.loads import loads_of, pinned_of
 from solver.sampling import changes_with_temperature
 
 VECTORS = 38  # over the nodes: the curves, the matrix, what drives, their cotangents
-FACTORS = 10  # and for every stage: the factors of its matrix and of its transpose
+FACTORS = 3  # and for every stage: the factors of its matrix
 READINGS = 19  # numbers held for a step and a sensor: times, field, readings, residuals, weights
 
 
@@ -38,6 +38,6 @@ def footprint(experiment: Experiment, memory: int = MEMORY) -> Footprint:
     whole, past = (memory, REMEMBERED * stages) if newton else (WHOLE, 0)
     planned = plan(grid.steps, stages, vector, memory, whole=whole, past=past)
     states = planned.states * vector
-    vectors = (VECTORS + 2 * loads + FACTORS * stages) * vector
+    vectors = (VECTORS + 3 * loads + FACTORS * stages) * vector
     a_step = READINGS * max(1, len(experiment.sensors)) + 2 * (stages - 1) * (loads + pinned)
     return Footprint(states + vectors + 8 * a_step * grid.steps, states, planned.again)

@@ -1,9 +1,7 @@
 """Products with a matrix in lanes, and what the matrix gets of them on the way back.
 
-A matrix is as `solver.kernels.tridiagonal` has it. Of vectors that are divided by a `scale`
-(`solver.kernels.symmetric`) differences are those of temperatures, over the scale of the row:
-
-    K_{r,r-1} (u_{r-1} - u_r) / scale_r = K_{r,r-1} (v_{r-1} scale_{r-1} / scale_r - v_r).
+A matrix is as `solver.kernels.tridiagonal` has it. Of vectors v that are divided by a `scale`
+(`solver.kernels.symmetric`) differences are still those of temperatures u = scale v.
 """
 
 from __future__ import annotations
@@ -11,19 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from solver.kernels.compiled import part
-from solver.kernels.lanes import add, load, store
+from solver.kernels.lanes import add, from_left, from_right, load, store
 from solver.kernels.nodes import left_of_first, right_of
 from solver.kernels.tridiagonal import Array
 
 GROUP = 8  # products that are added to K_bar at a time
-
-
-@part
-def difference(neighbour: Any, here: Any, scale: Array | None, at: int) -> Any:
-    """From here to a neighbour, whose scale over the one here is scale[at], if there is one."""
-    if scale is not None:
-        neighbour = load(scale, at) * neighbour
-    return neighbour - here
 
 
 @part
@@ -37,25 +27,44 @@ def add_product(
     out: Array,
     to: int,
 ) -> None:
-    """out[to:] += K u[at:]; with a scale, what that is of vectors divided by it."""
-    left, here = left_of_first(u, at, rows, joint), load(u, at)
+    """out[to:] += K u[at:]; with a scale, what that is of vectors divided by it.
+
+    What flows from a node arrives at the next one, to round-off of what flows and not of u: the
+    differences here are those of temperatures themselves.
+    """
+    here = temperature(u, at, 0, scale)
+    left = here
+    if joint is not None:
+        left = from_left(temperature(u, at, rows - 1, scale))
     for r in range(rows):
-        right = right_of(u, at, r, rows, joint)
-        fall, rise = differences(left, here, right, scale, rows, r)
-        flow = load(K, r) * fall + load(K, rows + r) * here
-        add(out, to + r, flow + load(K, 2 * rows + r) * rise)
+        right = here
+        if r < rows - 1:
+            right = temperature(u, at, r + 1, scale)
+        elif joint is not None:
+            right = from_right(temperature(u, at, 0, scale))
+        product = load(K, r) * (left - here) + load(K, rows + r) * here
+        product = product + load(K, 2 * rows + r) * (right - here)
+        if scale is not None:
+            product = product / load(scale, r)
+        add(out, to + r, product)
         left, here = here, right
 
 
 @part
+def temperature(u: Array, at: int, r: int, scale: Array | None) -> Any:
+    """Row r of what u[at:] stands for."""
+    value = load(u, at + r)
+    if scale is not None:
+        value = value * load(scale, r)
+    return value
+
+
+@part
 def differences(
-    left: Any, here: Any, right: Any, scale: Array | None, rows: int, r: int
+    left: Any, here: Any, right: Any, scale: Array, rows: int, r: int
 ) -> tuple[Any, Any]:
-    """From row r to what is left and right of it."""
-    return (
-        difference(left, here, scale, rows + r),
-        difference(right, here, scale, 2 * rows + r),
-    )
+    """From row r to what is left and right of it, over the scale of row r."""
+    return load(scale, rows + r) * left - here, load(scale, 2 * rows + r) * right - here
 
 
 @part
