@@ -136,8 +136,8 @@ def sweep_two(
         before = load(f, own + r)
         x_d, x_e = before * x_d + rhs_d, before * x_e + rhs_e
         if joint is not None:
-            lead = load(f, own + rows + r)
-            first_d, first_e = first_d + x_d * lead, first_e + x_e * lead
+            fill = load(f, own + rows + r)
+            first_d, first_e = first_d + x_d * fill, first_e + x_e * fill
         store(x, d * rows + r, x_d)
         store(x, e * rows + r, x_e)
         left, here = here, right
@@ -146,9 +146,9 @@ def sweep_two(
         fall, rise = differences(left, here, right, scale, rows, last)
         rhs_d = moved(u_dot, d, rows, last, step, K_dot, fall, here, rise, terms, w, S)
         rhs_e = moved(u_dot, e, rows, last, step, K_dot, fall, here, rise, terms, w, S)
-        before, c_0 = load(f, own + last), load(f, own)
-        rhs_d = rhs_d + before * x_d + from_right(c_0 * first_d)
-        rhs_e = rhs_e + before * x_e + from_right(c_0 * first_e)
+        before = load(f, own + last)
+        rhs_d = rhs_d + before * x_d + from_right(first_d)
+        rhs_e = rhs_e + before * x_e + from_right(first_e)
         store(x, d * rows + last, separators(joint, LANES * stage, rhs_d))
         store(x, e * rows + last, separators(joint, LANES * stage, rhs_e))
 
@@ -186,8 +186,8 @@ def sweep_two_back(
     at, last = PARTS * rows * stage, separator(rows, joint)
     x_d, x_e, left_d, left_e = like(x, 0.0), like(x, 0.0), like(x, 0.0), like(x, 0.0)
     if joint is not None:
-        x_d, x_e, c_0 = load(x, d + last), load(x, e + last), load(f, at)
-        left_d, left_e = c_0 * from_left(x_d), c_0 * from_left(x_e)
+        x_d, x_e = load(x, d + last), load(x, e + last)
+        left_d, left_e = from_left(x_d), from_left(x_e)
     for r in range(last - 1, -1, -1):
         inverse = load(f, at + 2 * rows + r)
         rest_d, rest_e = load(x, d + r) * inverse, load(x, e + r) * inverse

@@ -17,8 +17,11 @@ With link_r = c_r / p_{r-1}, a solve is
     z_r = rhs_r + link_r z_{r-1},        v_r = z_r / p_r + link_{r+1} v_{r+1}.
 
 Joined lanes. The column of the separator to the left, which fills in below the first row, is
-c_0 lead_r / p_r with lead_0 = 1, lead_{r+1} = link_{r+1} lead_r; and what the row of that separator
-asks for is ``v_0 = sum_r (lead_r / p_r) z_r`` and more that is known: one vector serves both ways.
+
+    fill_0 = c_0 / p_0,    fill_r = link_r fill_{r-1} p_{r-1} / p_r,
+
+and the same numbers make of z what the row of that separator asks for, c_0 v_0 = sum_r fill_r z_r
+and more that is known: one vector serves both ways.
 
 Pivots are formed of the sums of the rows of K, and so is the separators' own matrix (see
 `tridiagonal`): both are the ones of u.
@@ -35,7 +38,7 @@ from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
 from solver.kernels.magnitudes import root, where_zero
 from solver.kernels.tridiagonal import Array, invert, separator, separators
 
-PARTS = 3  # of the factors: link, c_0 in the place of link_0; lead over pivots; inverse pivots
+PARTS = 3  # of the factors: link, fill, inverse pivots
 
 
 @kernel
@@ -81,7 +84,8 @@ def factor(
     """The factors of I - step K: number `stage` in f (3 rows each) and joint."""
     at, last = PARTS * rows * stage, separator(rows, joint)
     t, first, lead = like(K, 0.0), like(K, 0.0), like(K, 1.0)  # of u; t: over the pivot
-    fill, own_lead = like(K, 0.0 if joint is None else 1.0), like(K, 1.0)
+    fill = like(K, 0.0 if joint is None else 1.0)
+    column = step * load(K, 0) * load(scale, rows)  # of v: fill times the pivot
     store(f, at, like(K, 0.0))
     for r in range(last):
         b, a = step * load(K, r), step * load(K, 2 * rows + r)
@@ -90,16 +94,15 @@ def factor(
         inverse = 1.0 / ((t + fill) + a)
         t, fill, above = t * inverse, fill * inverse, a * inverse
         first, lead = first + lead * t, lead * above
-        store(f, at + rows + r, own_lead * inverse)
+        store(f, at + rows + r, column * inverse)
         store(f, at + 2 * rows + r, inverse)
         if r < rows - 1:
             link = above * load(scale, 2 * rows + r)
-            own_lead = own_lead * link
+            column = column * link
             store(f, at + r + 1, link)
     if joint is not None:
         b, a = step * load(K, last), step * load(K, 2 * rows + last)
         t = (1.0 - step * load(K, rows + last)) + b * t
-        store(f, at, step * load(K, 0) * load(scale, rows))
         M = np.empty((3, LANES))
         store(M, 0, b * fill)
         store(M, 1, t + a * from_right(first))
@@ -107,8 +110,8 @@ def factor(
         inverse_M = joint[LANES * stage :]
         invert(M, inverse_M)
         store(M, 0, load(scale, last))
-        for column in range(LANES):
-            store(inverse_M, column, load(inverse_M, column) * M[0, column] / load(M, 0))
+        for c in range(LANES):
+            store(inverse_M, c, load(inverse_M, c) * M[0, c] / load(M, 0))
 
 
 @part
@@ -137,8 +140,7 @@ def sweep(
         store(x, to + r, z)
     if joint is not None:
         rhs = loaded(v, start, last, w, G) + load(f, at + last) * z
-        rhs = rhs + from_right(load(f, at) * first)
-        store(x, to + last, separators(joint, LANES * stage, rhs))
+        store(x, to + last, separators(joint, LANES * stage, rhs + from_right(first)))
 
 
 @part
@@ -157,7 +159,7 @@ def sweep_back(f: Array, joint: Array | None, stage: int, rows: int, x: Array, t
     v, left = like(x, 0.0), like(x, 0.0)
     if joint is not None:
         v = load(x, to + last)
-        left = load(f, at) * from_left(v)
+        left = from_left(v)
     for r in range(last - 1, -1, -1):
         rest = load(x, to + r) * load(f, at + 2 * rows + r)
         if joint is not None:

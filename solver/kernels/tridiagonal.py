@@ -43,7 +43,8 @@ positive terms. Its inverse (8, 8) is kept. With the fill, t_r is the sum of all
 r, and p_r = t_r + a_r + b_r fill_{r-1}. This is the partition method of Wang, ACM Trans. Math.
 Software 7 (1981) 170-183, with lanes for processors.
 
-M^T has the same pivots; its factors are those of M with the multipliers exchanged.
+The matrix of a linear march is made symmetric first (`solver.kernels.symmetric`). What stands here
+serves any, as that of a march by Newton, which no scale need make symmetric.
 """
 
 from __future__ import annotations
