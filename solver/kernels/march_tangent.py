@@ -16,7 +16,7 @@ from typing import Any
 from solver.kernels.compiled import kernel, part
 from solver.kernels.lanes import LANES, empty, from_left, from_right, like, load, store
 from solver.kernels.nodes import left_of_first, read_probes, right_of
-from solver.kernels.products import add_product, differences
+from solver.kernels.products import add_moved, add_product, differences
 from solver.kernels.symmetric import PARTS
 from solver.kernels.tridiagonal import Array, separator, separators
 from solver.kernels.vectors import add_sum, combine, divide, set_sum
@@ -96,7 +96,7 @@ def tangent(
                 for d in range(directions):
                     own = (d * stages + i) * rows
                     if K_dot.shape[0] > 0:
-                        add_product(K_dot[3 * d * rows :], scale, joint, rows, states, y, S, own)
+                        add_moved(K_dot[3 * d * rows :], scale, joint, rows, states, y, S, own)
                     add_product(K, scale, joint, rows, out, d * rows, S, own)
         for d in range(directions):
             read_probes(u_dot, d * rows, probes, scale, readings_dot, d * (steps + 1) + k + 1)

@@ -51,6 +51,27 @@ def add_product(
 
 
 @part
+def add_moved(
+    K_dot: Array,
+    scale: Array,
+    joint: Array | None,
+    rows: int,
+    u: Array,
+    at: int,
+    out: Array,
+    to: int,
+) -> None:
+    """The same of a direction of K, by the very differences that `add_outer` takes."""
+    left, here = left_of_first(u, at, rows, joint), load(u, at)
+    for r in range(rows):
+        right = right_of(u, at, r, rows, joint)
+        fall, rise = differences(left, here, right, scale, rows, r)
+        flow = load(K_dot, r) * fall + load(K_dot, rows + r) * here
+        add(out, to + r, flow + load(K_dot, 2 * rows + r) * rise)
+        left, here = here, right
+
+
+@part
 def temperature(u: Array, at: int, r: int, scale: Array | None) -> Any:
     """Row r of what u[at:] stands for."""
     value = load(u, at + r)
