@@ -111,14 +111,14 @@ def price_of_gradient(
     e = replace(wide, bar=Bar(1.0, cells), time=Time(1.0, steps), material=material)
     objective = Objective(e, memory=memory)
     theta, model = objective.parameters.start, objective.models[0]
-    march, rounds = model.bar.march, 31 if cells < 1000 else 9
+    march = model.bar.march
 
     def alone() -> None:
         march.differences = DIFFERENCES if guesses else 0
         model.forward(theta)
         march.differences = DIFFERENCES
 
-    return price(lambda: objective.value_and_gradient(theta), alone, rounds)
+    return price(lambda: objective.value_and_gradient(theta), alone, 301 if cells < 1000 else 31)
 
 
 @pytest.mark.parametrize(("cells", "steps"), [(100, 200), (1000, 1000)])
