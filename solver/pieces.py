@@ -26,6 +26,7 @@ COUNT, DEGREE = 64, 7
 FINER, REFINEMENTS = 4, 3
 CLOSE = 1e-9  # relative difference between a law and its pieces
 CUBIC = 3  # degree up to which one polynomial is good wherever the temperatures go
+FEW = 64  # points of a law up to which the integral is one product
 EDGE = 1e-9  # of a table's range, by which temperatures may pass its ends in round-off
 
 
@@ -69,12 +70,19 @@ class Layout:
 
     def integral_bar(self, bar: Array) -> Array:
         """The transpose of `integral`."""
+        if self.points.size <= FEW:
+            return np.asarray(self._integral_of_each @ bar.ravel())
         before_bar, at_left_bar = bar[:, 0].copy(), -bar[:, 0]
         before_bar[self._middle] -= bar[:, 0].sum()
         rise_bar = before_bar[::-1].cumsum()[::-1] - before_bar
         at_left_bar = at_left_bar - rise_bar
         higher_bar = bar[:, 1:] + rise_bar[:, None] + at_left_bar[:, None] * self._signs
         return self.coefficients_bar(higher_bar * self._higher)
+
+    @cached_property
+    def _integral_of_each(self) -> Array:
+        """`integral` of a value at one point alone, point after point, (points, B (degree + 2))."""
+        return self.integral(np.eye(self.points.size)).reshape(self.points.size, -1)
 
     def laid(self, coefficients: Array, shift: float) -> kernels.Pieces:
         """The pieces of temperatures less `shift`."""
