@@ -199,6 +199,26 @@ def test_conduction_feels_differences_alone(n: int, layout: str) -> None:
 
 
 @REAL
+@pytest.mark.parametrize("n", [9, 17, 60])
+def test_a_direction_of_the_matrix_and_its_transpose_take_the_same_differences(
+    n: int, layout: str
+) -> None:
+    """Of a hot bar they are round-off of its temperatures, for both the same."""
+    rng = np.random.default_rng(n)
+    matrix, K_dot = Symmetric(random_bands(rng, n), layout), random_bands(rng, n)
+    K_dot[1] = 0.0
+    scale, phi, hot = matrix.of_nodes, figures(rng, (n,)), np.full(n, 1234.567)
+    rest, v = (matrix.joint, matrix.rows), matrix.packed(hot / scale)
+    direction, bar = matrix.packed(K_dot), np.sum(matrix.outer(phi, hot) * K_dot)
+    moved, other = matrix.layout.zeros(1), matrix.layout.zeros(1)
+    products.add_moved(direction, matrix.scale, *rest, v, 0, moved, 0)
+    products.add_product(direction, matrix.scale, *rest, v, 0, other, 0)
+    gaps = [abs(phi * scale @ matrix.unpacked(out) - bar) for out in (moved, other)]
+    assert gaps[0] <= 1e-25  # round-off of round-off
+    assert gaps[1] > 1e-15  # differences of the temperatures themselves are others
+
+
+@REAL
 @pytest.mark.parametrize("n", [2, 16, 17, 200])
 @pytest.mark.parametrize("step", [1.0, 1e6, 1e12, 1e18])
 @pytest.mark.parametrize("kind", [Matrix, Symmetric])

@@ -23,7 +23,7 @@ from solver.kernels.sparse import (
     multiply,
     sum_of_squares,
 )
-from solver.kernels.symmetric import PARTS, set_scale
+from solver.kernels.symmetric import PARTS
 from solver.kernels.tridiagonal import Array, transpose
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "newton_tangent",
     "pack",
     "prepare",
-    "set_scale",
     "shed",
     "sum_of_squares",
     "tangent",

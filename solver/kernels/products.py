@@ -1,7 +1,9 @@
 """Products with a matrix in lanes, and what the matrix gets of them on the way back.
 
 A matrix is as `solver.kernels.tridiagonal` has it. Of vectors v that are divided by a `scale`
-(`solver.kernels.symmetric`) differences are still those of temperatures u = scale v.
+(`solver.kernels.symmetric`) a march takes differences of temperatures u = scale v, which keep the
+heat; a direction of the matrix and the transpose of that take both the same ones, in v, which are
+quicker and the others to round-off of u.
 """
 
 from __future__ import annotations
