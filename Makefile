@@ -31,7 +31,8 @@ run: $(VENV)/.kernels ## install, compile the kernels, serve on PORT (8000) of H
 test: lint ## lint, then the tests (PYTEST_ARGS="-k adjoint -x")
 ifeq ($(strip $(PYTEST_ARGS)),)
 	$(BIN)/kappafit warm-up
-	$(BIN)/python -m pytest -m beside --numprocesses auto --maxprocesses 4
+	$(BIN)/python -m pytest -m beside --numprocesses auto --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "not beside and not faults"
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -15,13 +15,18 @@ def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
+def _all_finite(values: Any) -> Any:
+    if type(values) is not list or (None not in values and all(map(math.isfinite, values))):
+        return values
+    return [_finite(value) for value in values]
+
+
 Figure = Annotated[float | None, BeforeValidator(_finite)]
+Figures = Annotated[list[float | None], BeforeValidator(_all_finite)]
 Named = dict[str, float | list[float]]  # numbers, and lists for curves
 Interval = tuple[float, float]
 Variable = Annotated[str | None, Field(description="what the points are: x in m, t in s, u in K")]
-Met = Annotated[
-    Interval | None, Field(description="the temperatures that the bar met, of a law of u")
-]
+Met = Annotated[Interval | None, Field(description="temperatures that the bar met, of a law of u")]
 
 
 class Estimate(BaseModel):
@@ -55,8 +60,8 @@ class Curve(BaseModel):
     met: Met = None
     points: list[float]
     values: list[float]
-    lower: list[Figure]
-    upper: list[Figure]
+    lower: Figures
+    upper: Figures
 
 
 class SmoothingAnswer(BaseModel):
@@ -73,8 +78,8 @@ class Spread(BaseModel):
     """The lowest and highest of the curves that fit as well as the best, over all starts."""
 
     starts: int = Field(description="that ended as well")
-    lower: list[Figure]
-    upper: list[Figure]
+    lower: Figures
+    upper: Figures
 
 
 class NetworkLaw(BaseModel):
@@ -92,10 +97,10 @@ class CurveEstimate(BaseModel):
     """A whole curve that was unknown."""
 
     curve: Curve
-    formal_lower: list[Figure]
-    formal_upper: list[Figure]
-    inflation: list[Figure]
-    discretisation_error: list[Figure]
+    formal_lower: Figures
+    formal_upper: Figures
+    inflation: Figures
+    discretisation_error: Figures
     smoothing: SmoothingAnswer | None = Field(description="null where it is free to jump")
     spread: Spread | None = Field(default=None, description="of a network")
     law: NetworkLaw | None = Field(default=None, description="of a network")
@@ -193,8 +198,8 @@ class FittedCurve(BaseModel):
     of: Variable = None
     points: list[float]
     values: list[float]
-    lower: list[Figure]
-    upper: list[Figure]
+    lower: Figures
+    upper: Figures
 
 
 class Discretisation(BaseModel):
@@ -241,8 +246,8 @@ class Answer(BaseModel):
     fourier_number: float = Field(description="mean diffusivity x duration / length squared")
     warnings: list[str]
     names: list[str] = Field(description="of the covariance's rows: the unknown numbers")
-    covariance: list[list[Figure]]
-    correlation: list[list[Figure]]
+    covariance: list[Figures]
+    correlation: list[Figures]
     sigma: Figure = Field(description="estimated from the residuals, K; null when it was given")
     degrees_of_freedom: float
     identifiability: Identifiability
@@ -292,8 +297,8 @@ class ErrorCurveAnswer(BaseModel):
     """Relative error of finite differences against the adjoint, over relative step sizes."""
 
     steps: list[float]
-    forward: list[Figure]
-    central: list[Figure]
+    forward: Figures
+    central: Figures
     complex_step: Figure
 
 

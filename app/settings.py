@@ -128,9 +128,9 @@ class Settings(BaseSettings):
     @property
     def cluster(self) -> ClusterSettings:
         """Where jobs are worked on."""
-        files = (self.tls_ca, self.tls_cert, self.tls_key)
-        tls = None if None in files else files  # mypy does not see that none of them is None
-        return ClusterSettings(self.scheduler, self.job_workers, tls, self.data / "workers")  # type: ignore[arg-type]
+        ca, cert, key = self.tls_ca, self.tls_cert, self.tls_key
+        tls = None if ca is None or cert is None or key is None else (ca, cert, key)
+        return ClusterSettings(self.scheduler, self.job_workers, tls, self.data / "workers")
 
     @property
     def store_url(self) -> str:

@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from math import comb, isqrt
 from typing import NamedTuple
 
 WHOLE = 16 * 2**20  # bytes of stage values that are kept without more ado
 CACHE = 2**22  # bytes that a block fills at least: a share of the cache that cores have in common
 MEMORY = 256 * 2**20  # bytes that a march may keep
+PLANS = 256  # that are remembered
 
 
 class Advance(NamedTuple):
@@ -88,7 +89,7 @@ class Plan:
         return self.marched / self.steps - 1.0
 
 
-@cache
+@lru_cache(PLANS)
 def plan(
     steps: int,
     stages: int,
@@ -175,7 +176,7 @@ def _scheduled(steps: int, stages: int, length: int, snapshots: int, past: int) 
     return Plan(steps, stages, length, forward, backward, snapshots, marched, past)
 
 
-@cache
+@lru_cache(PLANS)
 def _blocks(steps: int, length: int) -> tuple[tuple[int, int], ...]:
     return tuple(_ranges(steps, length))
 

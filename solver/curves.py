@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 
 from solver import expression
 from solver.interpolation import hat_matrix, monotone, monotone_matrix
+from solver.kept import fixed
 from solver.kernels import Array
 
 INTERPOLATIONS = ("linear", "monotone-cubic")
@@ -89,14 +90,14 @@ class Constant:
 
 
 def numbers(values: Any) -> Any:
-    """Numbers as a curve holds them: an array, an `Unknown`, or a tuple where some are unknown."""
+    """Numbers as a curve holds them: a fixed array, an `Unknown`, or a tuple of both."""
     if isinstance(values, Unknown):
         return values
     if isinstance(values, np.ndarray) and values.dtype != object:  # not one by one
-        return np.array(values, np.result_type(np.float64, values))
+        return fixed(np.array(values, np.result_type(np.float64, values)))
     if any(isinstance(value, Unknown) for value in values):
         return tuple(values)
-    return np.array(values, np.result_type(np.float64, np.asarray(values).dtype))
+    return fixed(np.array(values, np.result_type(np.float64, np.asarray(values).dtype)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ class Table:
     of: Variable = "x"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", np.array(self.points, np.float64))
+        object.__setattr__(self, "points", fixed(np.array(self.points, np.float64)))
         object.__setattr__(self, "values", numbers(self.values))
 
     def value(self, s: Array) -> Array:

@@ -18,8 +18,9 @@ import numpy as np
 from solver.boundary import Boundary, Flux
 from solver.curves import Profile, Unknown
 from solver.errors import Place
-from solver.grid import Grading, Grid
+from solver.grid import SMALL, Grading, Grid
 from solver.integrators import TABLEAUX
+from solver.kept import shared
 from solver.kernels import Array
 from solver.laws import Law
 from solver.scales import with_networks_filled
@@ -171,16 +172,20 @@ class Experiment:
     @cached_property
     def grid(self) -> Grid:
         """The nodes and times it is solved on; cells and steps must have been chosen."""
+        if self.sensors:
+            return self.set_up.grid
         bar, time = self.bar, self.time
         assert bar.cells is not None
         assert time.steps is not None
         tableau = TABLEAUX[time.scheme]
         return Grid(bar.length, bar.cells, time.end, time.steps, tableau, bar.grading)
 
-    @property
+    @cached_property
     def set_up(self) -> Experiment:
-        """The same without what was measured, and what for."""
-        return replace(self, sensors=(), fit=Fit())
+        """The same without what was measured, and what for; of small bars the same for equals."""
+        bare = replace(self, sensors=(), fit=Fit())
+        large = max(self.bar.cells or 0, self.time.steps or 0) > SMALL
+        return bare if large else shared(bare)
 
     @property
     def experiments(self) -> tuple[Experiment, ...]:
@@ -194,7 +199,7 @@ class Experiment:
     @cached_property
     def unknowns(self) -> tuple[tuple[Place, Unknown], ...]:
         """Every unknown with its place, in the order of the fields."""
-        return tuple(_unknowns(self, ()))
+        return self.set_up.unknowns if self.sensors else tuple(_unknowns(self, ()))
 
 
 @dataclass(frozen=True)

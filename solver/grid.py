@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from solver.integrators import Tableau
+from solver.kept import fixed
 from solver.kernels import Array
 
 ON_STEP = 1e-9  # a time or place this close to a grid point, in steps or cells, is on it
@@ -53,39 +54,40 @@ class Grid:
         """Nodes, shape (cells + 1,); those of twice the cells contain them."""
         even = np.linspace(0.0, 1.0, self.cells + 1)
         if self.grading is None:
-            return self.length * even
+            return fixed(self.length * even)
         nodes = self.length * _graded(even, self.grading)
         nodes[0], nodes[-1] = 0.0, self.length
-        return np.asarray(nodes)
+        return fixed(nodes)
 
     @cached_property
     def dx(self) -> Array:
         """Widths of the cells, (cells,); all the very same where the grid is not graded."""
         if self.grading is None:
-            return np.full(self.cells, self.length / self.cells)
-        return np.diff(self.x)
+            return fixed(np.full(self.cells, self.length / self.cells))
+        return fixed(np.diff(self.x))
 
     @cached_property
     def volumes(self) -> Array:
         """Length of bar that belongs to each node, (cells + 1,): half a cell on either side."""
         halves = 0.5 * self.dx
-        return np.asarray(np.append(halves, 0.0) + np.append(0.0, halves))
+        return fixed(np.append(halves, 0.0) + np.append(0.0, halves))
 
     @cached_property
     def faces(self) -> Array:
         """The volumes' borders, (cells + 2,)."""
-        return np.concatenate([[0.0], 0.5 * (self.x[1:] + self.x[:-1]), [self.length]])
+        middles = 0.5 * (self.x[1:] + self.x[:-1])
+        return fixed(np.concatenate([[0.0], middles, [self.length]]))
 
     @cached_property
     def t(self) -> Array:
         """Steps, shape (steps + 1,)."""
-        return np.linspace(0.0, self.end, self.steps + 1)
+        return fixed(np.linspace(0.0, self.end, self.steps + 1))
 
     @cached_property
     def stage_times(self) -> Array:
         """t = 0 and then every stage of every step, shape (1 + steps stages,)."""
         stages = np.arange(self.steps)[:, None] + self.tableau.stage_offsets(self.steps)
-        return np.concatenate([[0.0], (stages * self.dt).ravel()])
+        return fixed(np.concatenate([[0.0], (stages * self.dt).ravel()]))
 
 
 def _graded(even: Array, grading: Grading) -> Array:

@@ -2,8 +2,10 @@
 
 A service meets the same bar again and again, with other readings: what depends on its set-up alone
 (where curves are asked, coefficients that no unknown moves, how sensors interpolate) need not be
-made anew. Arguments are told apart by their values, arrays by their contents; what is kept must be
-left as it is, since several threads may hold it.
+made anew, and equal set-ups are one object (`shared`), which has its grid and its unknowns.
+Arguments are told apart by their values, arrays by their contents; what is kept must be left as it
+is, since others hold it too: arrays that users see are `fixed`. What holds buffers is kept in a
+list, from which a thread pops it and to which it gives it back (`solver.resolution`).
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from functools import cache, lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 PLAIN = {float, int, str, bool, type(None)}
 KEPT = 64  # of each kind; the one that was asked for longest ago makes room
 LARGEST = 2**16  # bytes of an array in an argument
+VALUE = "_value"  # attribute of a dataclass that is `shared`
 
 P = ParamSpec("P")
 Made = TypeVar("Made")
-
-_stores: list[Any] = []
+Part = TypeVar("Part")
 
 
 def kept(small: Callable[..., bool]) -> Callable[[Callable[P, Made]], Callable[P, Made]]:
@@ -51,6 +54,31 @@ def kept(small: Callable[..., bool]) -> Callable[[Callable[P, Made]], Callable[P
     return decorate
 
 
+def shared(part: Part) -> Part:
+    """The first of equal dataclasses, for all of them: with what it has found out about itself."""
+    try:
+        first: Part = _first(_Asked((part,)))
+    except TypeError:
+        return part
+    return first
+
+
+@lru_cache(KEPT)
+def _first(asked: _Asked) -> Any:
+    (part,) = asked.arguments
+    vars(part)[VALUE] = asked.value[0]
+    return part
+
+
+_stores: list[Any] = [_first]
+
+
+def fixed(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, to which nobody can write any more."""
+    array.flags.writeable = False
+    return array
+
+
 def forget() -> None:
     """Let go of everything that is kept."""
     for store in _stores:
@@ -62,14 +90,14 @@ class _Asked:
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
         self.arguments = arguments
-        self._values = value_of(arguments)
-        self._hash = hash(self._values)
+        self.value = _each(arguments)
+        self._hash = hash(self.value)
 
     def __hash__(self) -> int:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Asked) and self._values == other._values
+        return isinstance(other, _Asked) and self.value == other.value
 
 
 def value_of(part: Any) -> Hashable:
@@ -81,7 +109,10 @@ def value_of(part: Any) -> Hashable:
     if kind is tuple or kind is list:
         return _each(part)
     if names := _compared(kind):
-        return kind, _each([getattr(part, name) for name in names])
+        known: Hashable = getattr(part, VALUE, None)
+        if known is None:
+            known = kind, _each([getattr(part, name) for name in names])
+        return known
     if kind is np.ndarray:
         if part.nbytes > LARGEST:
             raise TypeError(f"an array of {part.nbytes} bytes is not kept")

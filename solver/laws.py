@@ -27,6 +27,7 @@ from solver.curves import (
     Variable,
     numbers,
 )
+from solver.kept import fixed
 from solver.kernels import Array
 from solver.network import Network
 
@@ -100,7 +101,7 @@ class Layers:
     values: Numbers
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "edges", np.array(self.edges, np.float64))
+        object.__setattr__(self, "edges", fixed(np.array(self.edges, np.float64)))
         object.__setattr__(self, "values", numbers(self.values))
 
     @property

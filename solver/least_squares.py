@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ LONGEST = float(np.log(10.0))  # step in a logarithm
 RESTING = 1e-4  # of one reading's share of J, gained lately: less than noise will ever tell
 MAX_REJECTIONS = 60
 EPSILON = float(np.finfo(np.float64).eps)
+EXACT = 16.0 * EPSILON  # of the readings, below which what is left of them is the march's round-off
 
 
 def levenberg_marquardt(
@@ -49,12 +50,13 @@ def levenberg_marquardt(
         return _Linearisation.at(z, theta, r, R * scaling.slope(theta))
 
     here = linearise(scaling.to_z(start))
+    exact = (EXACT * _length(objective.weights * objective.data)) ** 2
     D, damping = here.lengths, FIRST_DAMPING
     status, history = "max_iterations", [here.iteration(0)]
     report(history[0])
     free = _free(here, scaling)
     while len(history) <= most:
-        if _stationary(here, free, COSINE_TOLERANCE):
+        if here.J <= exact or _stationary(here, free, COSINE_TOLERANCE):
             status = "converged"
             break
         trial = _lower_point(linearise, here, D, damping, free, scaling)
@@ -130,7 +132,7 @@ def _lower_point(
     growth, trial = 2.0, _Trial(None, damping, False)
     for _ in range(MAX_REJECTIONS):
         step = _step(here, D, damping, free, scaling)
-        z = np.minimum(np.maximum(here.z + step, scaling.lower), scaling.upper)
+        z = scaling.within(here.z + step)
         small = _length(D * (z - here.z)) <= STEP_TOLERANCE * _length(D * here.z)
         trial = _Trial(_try(linearise, z), damping, small)
         if (trial.there is not None and trial.there.J < here.J) or small:
@@ -195,13 +197,15 @@ def _solve(A: Array, b: Array) -> Array:
     return np.asarray(solution[:columns])
 
 
-@cache
+@lru_cache(256)
 def _room_to_solve(rows: int, columns: int) -> int:
     return int(dgelsy_lwork(rows, columns, 1, EPSILON)[0])
 
 
 def _free(here: _Linearisation, scaling: Scaling) -> Array:
     """Which variables do not press against a bound."""
+    if not scaling.bounded:
+        return np.ones(here.z.size, bool)
     low, high = here.z <= scaling.lower, here.z >= scaling.upper
     return np.asarray(~(low & (here.slope > 0) | high & (here.slope < 0)))
 

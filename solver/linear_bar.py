@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from solver.affine import AffineAssembly, is_affine
+from solver.affine import AffineAssembly
 from solver.assemble import LinearAssembly, Point
 from solver.experiment import Experiment
 from solver.kept import kept
@@ -119,6 +119,5 @@ def _assembled(
 ) -> tuple[LinearAssembly, LinearAssembly | AffineAssembly]:
     """The map from theta to the coefficients, and the shortest way to go it."""
     assembly = LinearAssembly(experiment, parameters)
-    if once or not is_affine(assembly, parameters):
-        return assembly, assembly
-    return assembly, AffineAssembly(assembly, parameters)
+    short = None if once else AffineAssembly.of(assembly, parameters)
+    return assembly, short or assembly

@@ -22,7 +22,7 @@ from solver import kernels
 from solver.checkpoints import MEMORY
 from solver.kernels import Array
 from solver.layout import Layout, alone_or_in_pieces
-from solver.steps import Steps
+from solver.steps import Slice, Steps
 from solver.workspace import Coefficients, Workspace
 
 SECONDS_PER_NODE = 4e-9  # a generous price of one node of one stage in a kernel
@@ -30,7 +30,6 @@ DIRECTIONS = 16  # tangents marched together
 TANGENTS = 2**19  # bytes of stage values that a tangent march reads back while they are in cache
 
 Pulse = Callable[[], None]
-Slice = tuple[int, int, int]  # from step to step, in a phase
 
 
 class LinearMarch:
@@ -55,7 +54,6 @@ class LinearMarch:
         self._readings = prod(self._shape)
         self._work: Workspace | None = None
         self._made_for: tuple[Any, ...] = ()
-        self._cut: dict[tuple[int, ...], list[Slice]] = {}
 
     def forward(self, coefficients: Coefficients, *, keep: bool = False) -> Array:
         """March and read: u at the probes at every step, (steps + 1, Q).
@@ -210,12 +208,8 @@ class LinearMarch:
     def _slices(
         self, work: Workspace, first: int, last: int, vectors: int = 1, memory: int = sys.maxsize
     ) -> list[Slice]:
-        """The runs of steps of one kernel call each, and the phase that they are in."""
-        key = first, last, work.layout.nodes * vectors, memory
-        if key not in self._cut:
-            runs = self.steps.slices(*key[:3], SECONDS_PER_NODE, memory)
-            self._cut[key] = [(a, b, self.steps.phase(a)) for a, b in runs]
-        return self._cut[key]
+        rows = work.layout.nodes * vectors
+        return self.steps.slices(first, last, rows, SECONDS_PER_NODE, memory)
 
     def _workspace(self, coefficients: Coefficients) -> Workspace:
         """Where coefficients of this dtype and size are marched."""

@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import log1p
 
 from solver.curves import Numbers, Partials, Unknown, Variable, numbers
+from solver.kept import fixed
 from solver.kernels import Array
 
 Layer = tuple[Array, Array]  # W_l (to, from) and b_l (to,), or something for each of them
@@ -79,7 +80,10 @@ class Network:
 
     def __post_init__(self) -> None:
         w = self.weights  # of an array `numbers` would look at each one, at every step of a search
-        known = w.astype(np.result_type(w, float)) if isinstance(w, np.ndarray) else numbers(w)
+        if isinstance(w, np.ndarray):
+            known = fixed(w.astype(np.result_type(w, float)))
+        else:
+            known = numbers(w)
         object.__setattr__(self, "weights", known)
         object.__setattr__(self, "widths", tuple(self.widths))  # `resolve` makes lists of tuples
         if self.range is not None:

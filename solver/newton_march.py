@@ -22,7 +22,7 @@ from solver.newton_workspace import (
     NewtonDirections,
     NewtonWorkspace,
 )
-from solver.steps import Steps
+from solver.steps import Slice, Steps
 
 TOLERANCE = 1e-13  # of the largest temperature, by which the next Newton step may change it
 ITERATIONS = 60
@@ -110,7 +110,7 @@ class NewtonMarch:
             self._advance(work, first, last, kept, ignored)
 
         def sweep(first: int, last: int) -> None:
-            for a, b in reversed(self._slices(work, first, last)):
+            for a, b, _ in reversed(self._slices(work, first, last)):
                 self.pulse()
                 bar.sweep(work, self._way(work, a), a, b, first, readings_bar)
 
@@ -131,13 +131,13 @@ class NewtonMarch:
         """Readings (steps + 1, Q) and their derivatives (q, steps + 1, Q). Raises StageError."""
         work, q, count = self._workspace(c), d.initial.shape[0], self.steps.count
         slices = self._slices(work, 0, count, 1 + q, TANGENTS)
-        work.states.reserve(max(b - a for a, b in slices) * self.steps.stages)
+        work.states.reserve(max(b - a for a, b, _ in slices) * self.steps.stages)
         work.fill(c)
         readings = self._first_reading(c)
         readings_dot = np.empty(q * (count + 1) * self.probes.size)
         directions, u_dot = work.packed(d)
         self._start_over()
-        for a, b in slices:
+        for a, b, _ in slices:
             self._advance(work, a, b, True, readings)
             arguments: tuple[Any, ...] = (
                 *(work.books, work.joint, self._way(work, a), a, b, *directions),
@@ -157,7 +157,7 @@ class NewtonMarch:
         report[[newton.LOWEST, newton.HIGHEST]] = self.lowest, self.highest
         code, past = newton.SETTLED, work.past._replace(most=self.differences)
         criteria = Criteria(self.tolerance, ITERATIONS, work.smooth)
-        for a, b in self._slices(work, first, last):
+        for a, b, _ in self._slices(work, first, last):
             self.pulse()
             code = newton.forward(
                 work.books,
@@ -208,7 +208,7 @@ class NewtonMarch:
         last: int,
         vectors: int = 1,
         memory: int = sys.maxsize,
-    ) -> list[tuple[int, int]]:
+    ) -> list[Slice]:
         rows = work.layout.nodes * vectors
         return self.steps.slices(first, last, rows, SECONDS_PER_NODE, memory)
 

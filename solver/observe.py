@@ -73,13 +73,18 @@ class Observation:
 
 def observe(experiment: Experiment, *, missing: bool = False) -> Observation:
     """The observation of every reading that is there (with `missing`, of every time listed)."""
-    grid = experiment.grid
-    blocks = [_points(sensor, grid, missing) for sensor in experiment.sensors]
+    return interpolation(experiment.grid, *points_of(experiment, missing=missing))
+
+
+def points_of(
+    experiment: Experiment, *, missing: bool = False
+) -> tuple[Array, Array, tuple[slice, ...]]:
+    """Where and when these are, x (M,) and t (M,), and the readings of each sensor."""
+    blocks = [_points(sensor, experiment.grid, missing) for sensor in experiment.sensors]
     x = np.concatenate([x for x, _ in blocks]) if blocks else np.zeros(0)
     t = np.concatenate([t for _, t in blocks]) if blocks else np.zeros(0)
     ends = np.cumsum([0, *(x.size for x, _ in blocks)])
-    slices = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
-    return interpolation(grid, x, t, slices)
+    return x, t, tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
 
 @kept(lambda grid, x, *_: grid.small and x.size <= SMALL)

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import numpy as np
 
 from solver.curves import Unknown
-from solver.experiment import Study
+from solver.experiment import Experiment, Study
+from solver.kept import fixed, kept, shared
 from solver.kernels import Array
 from solver.network import Network
 
@@ -34,19 +35,13 @@ class Parameters:
     curves: frozenset[str] = frozenset()
     networks: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
-    @classmethod
-    def of(cls, study: Study) -> Parameters:
+    @staticmethod
+    def of(study: Study) -> Parameters:
         """Those of a study, in the order in which their names are met.
 
         A coefficient or a rate of exchange is held at 0 or above: heat flows from warm to cold.
         """
-        named: dict[str, Unknown] = {}
-        for place, unknown in study.unknowns:
-            known = named.setdefault(unknown.name, unknown)
-            if place[-1] in EXCHANGES and known.lower < 0.0 < known.upper:
-                named[unknown.name] = replace(known, lower=0.0)
-        curves = (u.name for place, u in study.unknowns if u.listed and place[-1] == "values")
-        return cls(tuple(named.values()), frozenset(curves), _networks(study))
+        return _of(tuple(experiment.set_up for experiment in study.experiments))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -68,7 +63,7 @@ class Parameters:
     @cached_property
     def scalar(self) -> Array:
         """Which components are numbers of their own, not values of a curve, (p,) bool."""
-        return self._spread(not u.listed for u in self.unknowns).astype(bool)
+        return fixed(self._spread(not u.listed for u in self.unknowns).astype(bool))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -81,7 +76,7 @@ class Parameters:
     def start(self) -> Array:
         """Where the search starts, (p,)."""
         parts = [np.atleast_1d(np.asarray(u.start, np.float64)) for u in self.unknowns]
-        return np.concatenate([np.zeros(0), *parts])
+        return fixed(np.concatenate([np.zeros(0), *parts]))
 
     @cached_property
     def lower(self) -> Array:
@@ -98,7 +93,8 @@ class Parameters:
         """Typical sizes, (p,): |start|, for a curve its largest, else the bounds' width, else 1."""
         largest = self._level(np.abs(self.start))
         width = self.upper - self.lower
-        return np.where(largest > 0.0, largest, np.where(np.isfinite(width), width, 1.0))
+        width = np.where(np.isfinite(width), width, 1.0)
+        return fixed(np.where(largest > 0.0, largest, width))
 
     def sizes(self, theta: Array) -> Array:
         """What a relative change is relative to, (p,): max(|theta|, |start|), never zero.
@@ -111,7 +107,7 @@ class Parameters:
     @cached_property
     def logarithmic(self) -> Array:
         """Which are searched for in the logarithm, (p,) bool."""
-        return self._spread(u.scale == "log" for u in self.unknowns).astype(bool)
+        return fixed(self._spread(u.scale == "log" for u in self.unknowns).astype(bool))
 
     def named(self, theta: Array) -> dict[str, float | list[float]]:
         """Numbers and lists by name."""
@@ -132,12 +128,25 @@ class Parameters:
     def _spread(self, values: Iterable[float]) -> Array:
         """One value per unknown, repeated for each of its components, (p,)."""
         counts = [u.size for u in self.unknowns]
-        return np.repeat(np.array(list(values), dtype=np.float64), counts)
+        return fixed(np.repeat(np.array(list(values), dtype=np.float64), counts))
 
 
-def _networks(study: Study) -> dict[str, tuple[int, ...]]:
+@kept(lambda set_ups: len(set_ups) == 1)
+def _of(set_ups: tuple[Experiment, ...]) -> Parameters:
+    named: dict[str, Unknown] = {}
+    curves = set()
+    for place, unknown in (found for set_up in set_ups for found in set_up.unknowns):
+        known = named.setdefault(unknown.name, unknown)
+        if place[-1] in EXCHANGES and known.lower < 0.0 < known.upper:
+            named[unknown.name] = replace(known, lower=0.0)
+        if unknown.listed and place[-1] == "values":
+            curves.add(unknown.name)
+    return shared(Parameters(tuple(named.values()), frozenset(curves), _networks(set_ups)))
+
+
+def _networks(set_ups: tuple[Experiment, ...]) -> dict[str, tuple[int, ...]]:
     """The names of the unknown networks, and their widths."""
-    materials = (experiment.material for experiment in study.experiments)
+    materials = (set_up.material for set_up in set_ups)
     laws = (law for m in materials for law in (m.diffusivity, m.conductivity, m.heat_capacity))
     return {
         law.weights.name: law.widths

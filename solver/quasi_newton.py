@@ -21,7 +21,7 @@ WORTH = 0.5  # of J that a round leaves at most, for another one to begin
 ROUNDS = 20
 ROUND_OFF = 1e-15  # of J at the start: where data are met to round-off, there is no more to find
 EXACT = 1e-10  # of J at the start: where the end of a line search is round-off's
-LATELY, RESTING = 30, 1e-2  # iterations, and of one reading's share of J, gained in these
+LATELY, RESTING = 30, 0.1  # iterations, and of one reading's share of J, gained in these
 
 
 def lbfgsb(

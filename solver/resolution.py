@@ -24,12 +24,13 @@ import numpy as np
 
 from solver.curves import Table
 from solver.experiment import Experiment, Joint, Sensor, Study
+from solver.kept import kept
 from solver.kernels import Array
 from solver.march import Pulse
 from solver.model import Model, no_pulse
-from solver.observe import Observation, interpolation, observe
+from solver.observe import Observation, interpolation, observe, points_of
 from solver.parameters import Parameters
-from solver.sampling import samples_of
+from solver.sampling import changes_with_temperature, samples_of
 from solver.validation import draft
 
 SHARE = 0.1  # of the noise that both errors together may reach
@@ -37,7 +38,9 @@ FEWEST = 24  # cells and steps to begin with
 MOST_CELLS, MOST_STEPS, MOST_CELL_STEPS = 2_000, 20_000, 4_000_000
 ROUNDS = 8
 SIMULATED, GUESSED, LEAST = 1e-3, 1e-2, 1e-5  # noise to go by, as shares of the readings' range
+LITTLE = 2**16  # cells times steps, up to which making a model takes longer than marching it
 Look = Callable[[Experiment], Observation]
+Finer = tuple[Model, Model]  # with twice the cells, and with twice the steps
 PLACES = 9  # where a bar without sensors is looked at, in space and in time
 
 
@@ -62,7 +65,11 @@ def grid_error(
     for experiment in study.experiments:
         count = sum(int(sensor.present.sum()) for sensor in experiment.sensors)
         known = None if y is None else y[start : start + count]
-        errors.append(_error(experiment, parameters, theta, observe, pulse, known))
+        idle, watched = [], pulse
+        if _is_little(experiment):
+            x, t, _ = points_of(experiment)
+            idle, watched = _idle(experiment.set_up, parameters, x, t), no_pulse
+        errors.append(_error(experiment, parameters, theta, observe, watched, known, idle))
         start += count
     return GridError(
         np.concatenate([e.cells for e in errors]), np.concatenate([e.steps for e in errors])
@@ -143,20 +150,46 @@ def _error(
     look: Look,
     pulse: Pulse,
     y: Array | None = None,
+    idle: list[Finer] | None = None,
 ) -> GridError:
+    """With the first of the `idle` models, which it is among again afterwards."""
     cells, steps = experiment.grid.cells, experiment.grid.steps
 
-    def readings(cells: int, steps: int) -> Array:
+    def model(cells: int, steps: int) -> Model:
         on = on_grid(experiment, cells, steps)
-        model = Model(on, parameters, once=True, observation=look(on), pulse=pulse)
-        return model.predict(theta)
+        read = look(on)
+        if not changes_with_temperature(on):
+            on = on.set_up  # no readings are kept
+        return Model(on, parameters, once=True, observation=read, pulse=pulse)
 
-    y = readings(cells, steps) if y is None else y
+    idle = [] if idle is None else idle
+    try:
+        in_space, in_time = finer = idle.pop()
+    except IndexError:
+        in_space, in_time = finer = model(2 * cells, steps), model(cells, 2 * steps)
+    y = model(cells, steps).predict(theta) if y is None else y
     gain = 2.0**experiment.grid.tableau.order
-    return GridError(
-        cells=(readings(2 * cells, steps) - y) * 4.0 / 3.0,
-        steps=(readings(cells, 2 * steps) - y) * gain / (gain - 1.0),
+    error = GridError(
+        cells=(in_space.predict(theta) - y) * 4.0 / 3.0,
+        steps=(in_time.predict(theta) - y) * gain / (gain - 1.0),
     )
+    idle.append(finer)
+    return error
+
+
+def _is_little(experiment: Experiment) -> bool:
+    """Whether models are kept: of marches that end before a pulse is due.
+
+    Not of matter that changes with temperature, whose laws are laid out by the readings.
+    """
+    cell_steps = experiment.grid.cells * experiment.grid.steps
+    return cell_steps <= LITTLE and not changes_with_temperature(experiment)
+
+
+@kept(lambda *_: True)
+def _idle(set_up: Experiment, parameters: Parameters, x: Array, t: Array) -> list[Finer]:
+    """The models that were made for such a bar read at (x, t), and that nobody works with."""
+    return []
 
 
 def _look(experiment: Experiment) -> Observation:

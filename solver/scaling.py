@@ -72,6 +72,7 @@ class Scaling:
         self._size = p.magnitudes
         self._bounds = p.lower, p.upper
         self.lower, self.upper = self.to_z(p.lower), self.to_z(p.upper)
+        self.bounded = bool(np.isfinite([self.lower, self.upper]).any())
 
     def to_z(self, theta: Array) -> Array:
         """Internal variables; a lower bound at or below 0 is minus infinity in the logarithm."""
@@ -79,12 +80,18 @@ class Scaling:
         with np.errstate(divide="ignore"):
             return np.where(self.logarithmic, np.log(positive), theta / self._size)
 
+    def within(self, z: Array) -> Array:
+        """The point within the bounds that is nearest."""
+        return np.minimum(np.maximum(z, self.lower), self.upper) if self.bounded else z
+
     def to_theta(self, z: Array) -> Array:
         """The user's parameters."""
         theta = z * self._size
         if self.any_logarithmic:
             with np.errstate(over="ignore"):
                 theta[self.logarithmic] = np.exp(z[self.logarithmic])
+        if not self.bounded:
+            return theta
         # A bound met in z is met in theta, to the last bit.
         theta = np.where(z <= self.lower, self._bounds[0], theta)
         return np.where(z >= self.upper, self._bounds[1], theta)

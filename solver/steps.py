@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from solver.integrators import Tableau
 from solver.kernels import Array
 
 SLICE_SECONDS = 0.05  # of marching between two looks at the pulse
+
+Slice = tuple[int, int, int]  # from step to step, in a phase
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class Steps:
     tableau: Tableau
     dt: float
     count: int
+    _cut: dict[tuple[float, ...], list[Slice]] = field(default_factory=dict, init=False)
 
     @cached_property
     def stages(self) -> int:
@@ -41,19 +44,24 @@ class Steps:
 
     def slices(
         self, first: int, last: int, rows: int, seconds_per_row: float, memory: int = sys.maxsize
-    ) -> list[tuple[int, int]]:
+    ) -> list[Slice]:
         """Runs of steps short enough for one kernel call, their stage values within `memory`."""
+        key = first, last, rows, seconds_per_row, memory
+        if key not in self._cut:
+            self._cut[key] = list(self._slices(*key))
+        return self._cut[key]
+
+    def _slices(
+        self, first: int, last: int, rows: int, seconds_per_row: float, memory: int
+    ) -> Iterator[Slice]:
         rows_a_step = rows * self.stages
         in_time = int(SLICE_SECONDS / (seconds_per_row * rows_a_step))
         length = max(1, min(in_time, memory // (8 * rows_a_step)))
         change = min(max(first, self._start), last)
-        return [*_ranges(first, change, length), *_ranges(change, last, length)]
+        for start, end in ((first, change), (change, last)):
+            for a in range(start, end, length):
+                yield a, min(a + length, end), self.phase(a)
 
     @cached_property
     def _start(self) -> int:
         return min(self.tableau.start_steps, self.count)
-
-
-def _ranges(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
-    for start in range(first, last, length):
-        yield start, min(start + length, last)

@@ -122,7 +122,7 @@ class _Point:
         """Where a step ends, within the bounds and without a leap in a logarithm."""
         longest = np.where(self.scaling.logarithmic, LONGEST, np.inf)
         z = self.z + np.clip(step, -longest, longest)
-        return np.asarray(np.clip(z, self.scaling.lower, self.scaling.upper))
+        return self.scaling.within(z)
 
     def iteration(self, number: int) -> Iteration:
         """The point as the history has it."""

@@ -72,6 +72,14 @@ class _Open:
         """For every unknown: its components of theta, and d curve / d them."""
         return self._columns_once if self.affine else self._columns(theta)
 
+    def rows(self, theta: Array) -> list[tuple[slice, Any]]:
+        """The transposes of these."""
+        return self._rows_once if self.affine else _transposed(self._columns(theta))
+
+    @cached_property
+    def _rows_once(self) -> list[tuple[slice, Any]]:
+        return _transposed(self._columns_once)
+
     @cached_property
     def _columns_once(self) -> list[tuple[slice, Any]]:
         return self._columns(np.zeros(max(where.stop for _, where in self.slots)))
@@ -187,14 +195,18 @@ class CurveValues:
                 at_points = sampling.at_points(values_bar[place])
                 theta_bar[where] += curve.pull(sampling.points, at_points)
                 continue
-            for where, matrix in part.columns(theta):
-                theta_bar[where] += matrix.T @ values_bar[place]
+            for where, transpose in part.rows(theta):
+                theta_bar[where] += transpose @ values_bar[place]
         return theta_bar
 
     def zeros(self, dtype: Any = np.float64) -> dict[Place, Array]:
         """A cotangent of nothing, for the curves that hold unknowns."""
         sizes = {place: part.sample.sampling.size for place, part in self._open.items()}
         return {place: np.zeros(size, dtype) for place, size in sizes.items()}
+
+
+def _transposed(columns: list[tuple[slice, Any]]) -> list[tuple[slice, Any]]:
+    return [(where, matrix.T) for where, matrix in columns]
 
 
 def column(partial: Any, slot: Slot) -> Any:

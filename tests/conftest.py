@@ -26,16 +26,50 @@ BUSY = re.compile(
     r"|tests\.(?:crowd|engines|faults|machines|postgres|scripted))\b",
     re.M,
 )
-UNTIMED = {"test_architecture.py", "test_cli.py", "test_contract.py", "test_units.py"}
-LONGEST = "test_twin_networks.py"
+# Whose limits of time, if they have any, leave room for another test beside.
+ROOMY = {
+    "test_architecture.py",
+    "test_bad_logs.py",
+    "test_cache.py",
+    "test_cli.py",
+    "test_cli_server.py",
+    "test_client.py",
+    "test_client_jobs.py",
+    "test_columns.py",
+    "test_contract.py",
+    "test_crashes.py",
+    "test_engine_cluster.py",
+    "test_engine_encrypted.py",
+    "test_engine_losses.py",
+    "test_ensemble.py",
+    "test_examples.py",
+    "test_foreman.py",
+    "test_job_accounts.py",
+    "test_jobs.py",
+    "test_kept.py",
+    "test_keys.py",
+    "test_keys_of_jobs.py",
+    "test_log.py",
+    "test_logbook.py",
+    "test_march.py",
+    "test_metrics.py",
+    "test_packaging.py",
+    "test_quantities.py",
+    "test_store_files.py",
+    "test_store_refused.py",
+    "test_store_upgrades.py",
+    "test_units.py",
+}
+LONGEST = ["test_contract.py", "test_twin_networks.py", "test_jobs.py"]
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what can run beside others: it times nothing and ends no processes."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    """Mark what can run beside others, file by file on all cores; the longest files come first."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
     for item in items:
-        busy = item.path.name not in UNTIMED and BUSY.search(text_of(item.path))
-        if not (ALONE & set(item.fixturenames) or busy):
+        alone = ALONE & set(item.fixturenames) or BUSY.search(text_of(item.path))
+        if (item.path.name in ROOMY or not alone) and not item.get_closest_marker("faults"):
             item.add_marker("beside")
 
 

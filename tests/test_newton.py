@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 from solver import (
     Bar,
@@ -33,6 +34,9 @@ from solver.kernels.newton_settle import settle
 from solver.layout import Pieces
 from solver.newton_workspace import NewtonWorkspace
 from solver.steps import Steps
+from tests.parts import called
+
+SETTLE = called(settle)
 
 Array = np.ndarray
 
@@ -65,20 +69,20 @@ class Stage:
         """Both laws at u."""
         s = scratch(self.work.books)
         self.layout.pack(u, s.u)
-        newton.follow(self.work.books, s)
-        look(self.work.books, s, True)
+        called(newton.follow)(self.work.books, s)
+        called(look)(self.work.books, s, True)
         return s
 
     def residual(self, u: Array) -> float:
         """How far the books are from balance, as a temperature."""
         s = self.looked(u)
-        flows(self.work.books, self.work.joint, None, self.step, s, s.q)
+        called(flows)(self.work.books, self.work.joint, None, self.step, s, s.q)
         h, q = self.unpacked(s.h), self.unpacked(s.q)
         left = h - (self.target + self.step * q) / self.capacities
         left[self.held] = 0.0
         return float(np.linalg.norm(left))
 
-    def settle(self, u: Array, most: int, tolerance: float = 0.0, iterate: Any = settle):
+    def settle(self, u: Array, most: int, tolerance: float = 0.0, iterate: Any = SETTLE):
         """Where so many iterations lead from u, and what they say."""
         s, work = self.looked(u), self.work
         free = np.ones(u.size)
@@ -122,7 +126,7 @@ def heated(material: Material) -> Experiment:
     )
 
 
-def last_order(stage: Stage, iterate: Any = settle) -> float:
+def last_order(stage: Stage, iterate: Any = SETTLE) -> float:
     """p in ``r_{k+1} ~ r_k^p``, of the last three residuals above round-off."""
     left = [stage.residual(stage.settle(stage.start, k, iterate=iterate)[0]) for k in range(1, 30)]
     fell = np.log([r for r in left if r > 1e-11 * stage.residual(stage.start)])[-3:]
@@ -148,10 +152,10 @@ def off_by_a_hundredth(
 ) -> tuple[int, float]:
     """What a Jacobian that is 1 % too large makes of Newton's iteration."""
     for _ in range(criteria.most):
-        newton_step.linearise(books, joint, target, step, s, s.y)
-        newton_step.take_step(joint, s, s.y)
-        newton_step.move_back(1.0 - 1.0 / 1.01, s, s.y)
-        look(books, s, True)
+        called(newton_step.linearise)(books, joint, target, step, s, s.y)
+        called(newton_step.take_step)(joint, s, s.y)
+        called(newton_step.move_back)(1.0 - 1.0 / 1.01, s, s.y)
+        called(look)(books, s, True)
     return criteria.most, 0.0
 
 
@@ -168,7 +172,7 @@ def test_halving_settles_what_full_steps_never_do(monkeypatch: pytest.MonkeyPatc
     assert change <= 1e-13
     assert stage.residual(u) <= 1e-14 * stage.residual(stage.start)
     monkeypatch.setattr(newton_settle, "SHORTEST", 1.0)  # nothing is halved
-    u, iterations, _ = stage.settle(stage.start, 60, 1e-13, settle.py_func)
+    u, iterations, _ = stage.settle(stage.start, 60, 1e-13, called(njit(settle.py_func)))
     assert iterations < 0
     assert stage.residual(u) > 1e-2 * stage.residual(stage.start)
 

@@ -14,6 +14,7 @@ from solver.kernels import Pieces
 from solver.kernels.pieces import add_powers, add_values, evaluate
 from solver.network import Network, initial_weights
 from solver.pieces import COUNT, EDGE, FINER, constant, identity, layout
+from tests.parts import called
 from tests.verification import relative_gap
 
 Array = np.ndarray
@@ -52,7 +53,7 @@ def at(law: Pieces, u: Array, where: int = 0, beyond: float = 1.0) -> tuple[Arra
     xi, value, slope = np.empty_like(u), np.empty_like(u), np.empty_like(u)
     coefficients = law.coefficients.astype(u.dtype)
     there = np.full(u.size, where)
-    evaluate(law._replace(coefficients=coefficients), beyond, u, there, xi, value, slope)
+    called(evaluate)(law._replace(coefficients=coefficients), beyond, u, there, xi, value, slope)
     return value, slope
 
 
@@ -177,13 +178,13 @@ def test_values_are_linear_in_the_coefficients(name: str) -> None:
     law, rng = pieces(EVERY[name]), np.random.default_rng(2)
     u, other = rng.uniform(LOW, HIGH, 50), rng.standard_normal(law.coefficients.shape)
     where, xi, value, slope = np.zeros(50, int), np.empty(50), np.empty(50), np.empty(50)
-    evaluate(law, 1.0, u, where, xi, value, slope)
+    called(evaluate)(law, 1.0, u, where, xi, value, slope)
     out = np.full(50, 7.0)
-    add_values(other, where, xi, out)
+    called(add_values)(other, where, xi, out)
     expected, _ = at(law._replace(coefficients=other), u)
     np.testing.assert_allclose(out - 7.0, expected, rtol=1e-12, atol=1e-13)
     w, bar = rng.standard_normal(50), np.full(other.shape, 7.0)
-    add_powers(where, xi, w, bar)
+    called(add_powers)(where, xi, w, bar)
     pulled, reach = np.sum((bar - 7.0) * other), np.linalg.norm(w) * np.linalg.norm(expected)
     assert abs(pulled - w @ expected) <= 1e-13 * reach
     assert abs(WRONG * pulled - w @ expected) > 1e-6 * reach

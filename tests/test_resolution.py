@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from solver import (
     Bar,
+    Cancelled,
     Convection,
     Experiment,
     Grading,
@@ -23,11 +26,13 @@ from solver import (
     Time,
     Unknown,
     calibrate,
+    resolution,
     simulate,
     simulate_field,
 )
+from solver.model import Model
 from solver.resolution import MOST_CELL_STEPS, grid_error, on_grid, with_grid
-from tests.experiments import Array, course
+from tests.experiments import COURSE_TIMES, Array, course, twin_readings
 
 TIMES = np.linspace(0.05, 1.0, 20)
 SIGMA = 1e-4
@@ -158,3 +163,32 @@ def test_a_grid_that_was_given_is_judged_too() -> None:
     assert rms(error.steps) == pytest.approx(found.discretisation.steps)
     assert rms(error.steps) > 100 * rms(error.cells)
     assert Objective(course()).data.size == error.total.size
+
+
+def test_models_of_an_equal_bar_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Experiment] = []
+
+    def counted(experiment: Experiment, *arguments: Any, **named: Any) -> Model:
+        made.append(experiment)
+        return Model(experiment, *arguments, **named)
+
+    monkeypatch.setattr(resolution, "Model", counted)
+    theta, y = np.array([4.0, 3.0]), np.zeros(51)
+    first = grid_error(course(), theta, y)
+    grid_error(course(), 1.1 * theta, y)
+    again = grid_error(course(2.0 * twin_readings()), theta, y)
+    assert len(made) == 2
+    assert np.array_equal(again.total, first.total)
+    moved = Sensor(0.1, COURSE_TIMES, twin_readings())
+    assert not np.array_equal(grid_error(course(sensors=(moved,)), theta, y).total, first.total)
+    assert len(made) == 4
+
+
+def test_who_was_cancelled_leaves_nobody_else_cancelled() -> None:
+    def cancelled() -> None:
+        raise Cancelled
+
+    theta = np.array([4.0, 3.0])
+    with suppress(Cancelled):
+        grid_error(course(), theta, pulse=cancelled)
+    assert np.isfinite(grid_error(course(), theta).total).all()

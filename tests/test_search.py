@@ -29,6 +29,7 @@ from solver import (
     calibrate,
     simulate,
 )
+from solver.least_squares import EXACT
 from solver.scaling import STATUSES
 from solver.search import METHODS, search
 from tests.experiments import COURSE_TIMES, course, course_readings, si_course, twin_readings
@@ -53,6 +54,13 @@ def test_the_course_exercise_from_one_and_one() -> None:
     assert found.certificate.passed
     other = calibrate(course(1.01 * course_readings()))  # other data have another answer
     assert np.abs(other.theta - ANSWER).max() > 1e-3
+
+
+def test_a_search_ends_where_the_readings_are_met_to_round_off() -> None:
+    readings = twin_readings()
+    met = (EXACT * np.linalg.norm(readings)) ** 2
+    way = [step.objective for step in calibrate(course(readings)).history]
+    assert way[-1] <= met < way[-2]
 
 
 def test_the_course_exercise_by_l_bfgs_b() -> None:

@@ -165,7 +165,10 @@ def test_what_breaks_down_in_the_solver_is_a_problem_too(error, status):
 
 
 def big(document, cells=4000, steps=4900):
-    """A document whose fit takes many seconds."""
+    """A document whose fit takes many seconds: a curve of 16 unknowns on a fine grid."""
+    x, start = [k / 15 for k in range(16)], [1.0] * 16
+    law = {"law": "table", "of": "x", "points": x, "values": {"unknown": "k", "start": start}}
+    document["material"]["diffusivity"] = law
     document["bar"]["cells"] = cells
     document["time"] |= {"steps": steps, "method": "backward-euler"}
     return document

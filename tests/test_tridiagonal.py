@@ -20,6 +20,7 @@ from tests.marches import (
     random_bands,
     random_matrix,
 )
+from tests.parts import called
 from tests.verification import relative_gap
 
 
@@ -51,8 +52,8 @@ class Matrix(Rows):
 
     def solved(self, rhs: np.ndarray) -> np.ndarray:
         x = self.packed(rhs)
-        sweeps.sweep(self.f, self.joint, self.rows, x, 0)
-        sweeps.sweep_back(self.f, self.joint, self.rows, x, 0)
+        called(sweeps.sweep)(self.f, self.joint, self.rows, x, 0)
+        called(sweeps.sweep_back)(self.f, self.joint, self.rows, x, 0)
         return self.unpacked(x)
 
     def transposed(self) -> np.ndarray:
@@ -62,7 +63,7 @@ class Matrix(Rows):
 
     def product(self, x: np.ndarray) -> np.ndarray:
         out = self.layout.zeros(1)
-        products.add_product(self.K, None, self.joint, self.rows, self.packed(x), 0, out, 0)
+        called(products.add_product)(self.K, None, self.joint, self.rows, self.packed(x), 0, out, 0)
         return self.unpacked(out)
 
 
@@ -86,20 +87,20 @@ class Symmetric(Rows):
         scale = self.of_nodes
         b = self.packed(rhs * scale if transposed else rhs / scale)
         x = self.layout.room(1) if apart else b
-        symmetric.sweep(self.f, self.joint, 0, self.rows, b, 0, None, None, x, 0)
-        symmetric.sweep_back(self.f, self.joint, 0, self.rows, x, 0)
+        called(symmetric.sweep)(self.f, self.joint, 0, self.rows, b, 0, None, None, x, 0)
+        called(symmetric.sweep_back)(self.f, self.joint, 0, self.rows, x, 0)
         return self.unpacked(x) / scale if transposed else self.unpacked(x) * scale
 
     def product(self, x: np.ndarray, *, transposed: bool = False) -> np.ndarray:
         out, scale = self.layout.zeros(1), self.of_nodes
         v = self.packed(x * scale if transposed else x / scale)
-        products.add_product(self.K, self.scale, self.joint, self.rows, v, 0, out, 0)
+        called(products.add_product)(self.K, self.scale, self.joint, self.rows, v, 0, out, 0)
         return self.unpacked(out) / scale if transposed else self.unpacked(out) * scale
 
     def outer(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray:
         K_bar, scale = self.layout.zeros(3), self.of_nodes
         phi, v = self.packed(phi * scale), self.packed(x / scale)
-        products.add_outer(phi, 0, 1.0, self.scale, self.joint, self.rows, v, 0, K_bar)
+        called(products.add_outer)(phi, 0, 1.0, self.scale, self.joint, self.rows, v, 0, K_bar)
         return self.unpacked(K_bar, 3)
 
 
@@ -211,8 +212,8 @@ def test_a_direction_of_the_matrix_and_its_transpose_take_the_same_differences(
     rest, v = (matrix.joint, matrix.rows), matrix.packed(hot / scale)
     direction, bar = matrix.packed(K_dot), np.sum(matrix.outer(phi, hot) * K_dot)
     moved, other = matrix.layout.zeros(1), matrix.layout.zeros(1)
-    products.add_moved(direction, matrix.scale, *rest, v, 0, moved, 0)
-    products.add_product(direction, matrix.scale, *rest, v, 0, other, 0)
+    called(products.add_moved)(direction, matrix.scale, *rest, v, 0, moved, 0)
+    called(products.add_product)(direction, matrix.scale, *rest, v, 0, other, 0)
     gaps = [abs(phi * scale @ matrix.unpacked(out) - bar) for out in (moved, other)]
     assert gaps[0] <= 1e-25  # round-off of round-off
     assert gaps[1] > 1e-15  # differences of the temperatures themselves are others
@@ -249,3 +250,8 @@ def with_nonsense(one: np.ndarray) -> np.ndarray:
     out = np.full((8, *one.shape), np.nan)
     out[5:], out[3] = np.inf, one
     return out
+
+
+def test_a_part_of_kernels_is_no_function_of_python() -> None:
+    with pytest.raises(TypeError, match="add_product is a part of kernels"):
+        products.add_product(np.zeros(3), None, None, 1, np.zeros(1), 0, np.zeros(1), 0)

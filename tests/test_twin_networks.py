@@ -31,7 +31,7 @@ from solver import (
 from solver.network import unknown_network
 
 WIDTHS = (20, 20, 20)
-NARROW = 0.1  # of a band, the control
+NARROW = 0.05  # of a band, the control: what 0.1 of it covers is a matter of the noise drawn
 
 Array = np.ndarray
 Bars = list[Experiment]

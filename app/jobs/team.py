@@ -92,6 +92,8 @@ class Team:
         gone, key = self._workers[address], f"{task.__name__}-{uuid4().hex}"
         future = self._client.submit(task, *args, key=key, workers=[address], pure=False)
         answer = asyncio.ensure_future(future.result())
+        # Else the scheduler would give it to the next worker that has this address.
+        answer.add_done_callback(lambda _: future.release())
         try:
             await _first(answer, gone, self._ended)
             return self._result(key, answer, gone)

@@ -15,6 +15,7 @@ from solver.kernels.newton_settle import Criteria
 from solver.kernels.packing import pack, prepare, unpack
 from solver.kernels.pieces import Pieces
 from solver.kernels.sparse import (
+    add_affine,
     add_affine_bar,
     add_transposed,
     affine,
@@ -35,6 +36,7 @@ __all__ = [
     "Criteria",
     "Pieces",
     "Way",
+    "add_affine",
     "add_affine_bar",
     "add_transposed",
     "adjoint",

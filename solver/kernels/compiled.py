@@ -1,8 +1,8 @@
 """How every kernel is compiled, and where the machine code is kept between processes.
 
-One policy for all: serial, without the GIL, IEEE results except that a multiply and an add may be
-fused (``contract``). Kernels are generic over float64 and complex128, so that a complex step goes
-through the very code that a march runs.
+One policy for all: serial, without the GIL but for a few microseconds, IEEE results except that a
+multiply and an add may be fused (``contract``). Kernels are generic over float64 and complex128, so
+that a complex step goes through the very code that a march runs.
 
 The cache folder carries a digest of all kernel sources. Numba notices an edit of the file that
 holds a kernel, but not of a file whose functions that kernel calls; with the digest no edit can
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core.registry import CPUDispatcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _kernels: list[Any] = []
@@ -31,7 +32,15 @@ _kernels: list[Any] = []
 
 def kernel(function: Function) -> Function:
     """Compile `function` on its first call, or load it from the cache folder."""
-    compiled = _compiled(function)
+    return _kept(_compiled(function))
+
+
+def brief(function: Function) -> Function:
+    """As `kernel`, of a few microseconds: it holds the GIL, to wait for which takes longer."""
+    return _kept(_compiled(function, nogil=False))
+
+
+def _kept(compiled: Function) -> Function:
     _kernels.append(compiled)
     return compiled
 
@@ -49,28 +58,47 @@ def shed() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+class Part(CPUDispatcher):
+    """What only kernels call. Nothing is compiled to call it from Python, a third of the time."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        raise TypeError(f"{self.__name__} is a part of kernels: only compiled code can call it")
+
+
 def part(function: Function) -> Function:
     """The same for what kernels do: it becomes a part of the kernel that calls it.
 
     It must neither make nor return arrays, for it counts no references. Of arrays in a tuple Numba
     would count them in every call, atomically, which is most of the time that a short march takes.
     """
-    return _compiled(function, forceinline=True, _nrt=False)
+    return _for_kernels(function, forceinline=True)
 
 
 def aside(function: Function) -> Function:
     """As `part`, for what is seldom needed: it stays on its own, so that its callers stay small."""
-    return _compiled(function, _nrt=False)
+    return _for_kernels(function)
 
 
-def _compiled(function: Function, **options: Any) -> Function:
+def _for_kernels(function: Function, **options: Any) -> Function:
+    compiled: Any = _compiled(function, _nrt=False, no_cpython_wrapper=True, **options)
+    compiled.__class__ = Part
+    part_of_kernels: Function = compiled
+    return part_of_kernels
+
+
+def _compiled(function: Function, *, nogil: bool = True, **options: Any) -> Function:
     # Numba reads the folder from a process-wide setting at decoration; the setting is put back so
     # that other packages' caches stay where they are.
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
         compiled: Function = numba.njit(
-            cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, **options
+            cache=True,
+            nogil=nogil,
+            error_model="numpy",
+            fastmath={"contract"},
+            no_cfunc_wrapper=True,
+            **options,
         )(function)
     finally:
         numba.config.CACHE_DIR = previous

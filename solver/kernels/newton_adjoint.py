@@ -264,7 +264,7 @@ def add_heat_bar(
         add_law_bar(books.store, s.u, where, xi, h_bar, bars.store, bars.store_powers)
 
 
-@part
+@kernel
 def add_totals(powers: Array, coefficients_bar: Array) -> None:
     """The first piece's coefficients get the sums over the lanes."""
     if coefficients_bar.shape[0] > 0:
