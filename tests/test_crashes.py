@@ -21,7 +21,7 @@ from tests.faults.losses import (
 from tests.faults.mixed import mixed_load
 from tests.faults.outages import full_disk, postgres_away
 from tests.faults.queues import fairness, opened, restart_with_a_queue
-from tests.faults.traffic import ended, items_of, started
+from tests.faults.traffic import ended, items_of, sent, started
 from tests.postgres import started as started_postgres
 
 IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
@@ -133,7 +133,7 @@ def test_a_few_bad_items_of_many_fail_alone(server):
 def test_a_hundred_equal_idempotency_keys_at_once_are_one_job(server, document):
     def submit(_):
         request = {"task": "simulate", "document": document}
-        reply = server.post("/v1/jobs", request, headers={"Idempotency-Key": "one-hundred"})
+        reply = sent(server, request, {"Idempotency-Key": "one-hundred"})
         return reply.status_code, reply.headers["location"]
 
     with concurrent.futures.ThreadPoolExecutor(100) as threads:
