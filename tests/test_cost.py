@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -28,7 +31,7 @@ from solver.kernels.prediction import DIFFERENCES
 from solver.network import unknown_network
 from tests.experiments import COURSE_TIMES, course
 
-ATTEMPTS = 8
+PROCESSES = 6  # besides this one
 LITTLE, TWICE = 1.6, 2.1  # what a gradient may cost, in marches
 
 
@@ -46,25 +49,31 @@ def seconds(call: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def price(
-    many: Callable[[], object],
-    few: Callable[[], object],
-    rounds: int = 31,
-    enough: float = 0.0,
-) -> float:
+def ratio(many: Callable[[], object], few: Callable[[], object], rounds: int = 31) -> float:
     """The median of the ratios of calls side by side, on one core and with its cache.
 
-    Of several the least, until it is `enough`: where a neighbour of the machine takes the cache, it
-    does so for a while.
+    Of three the least: where a neighbour of the machine takes the cache, it does so for a while.
     """
     many(), few()
-    least = np.inf
     with on_one_core():
-        for _ in range(ATTEMPTS):
-            if least > enough:
-                ratios = [seconds(many) / seconds(few) for _ in range(rounds)]
-                least = min(least, float(np.median(ratios)))
-    return least
+        medians = [
+            np.median([seconds(many) / seconds(few) for _ in range(rounds)]) for _ in range(3)
+        ]
+    return float(min(medians))
+
+
+def price(enough: float, measure: Callable[..., float], *arguments: object) -> float:
+    """The `ratio` that is measured here, or in one of a few other processes, until it is `enough`.
+
+    In one process in ten a march of 100 unknowns, or its way back, takes up to a fifth longer than
+    in others, for as long as that process lives and wherever its data lie.
+    """
+    found = measure(*arguments)
+    for _ in range(PROCESSES):
+        if found > enough:
+            with ProcessPoolExecutor(1, get_context("spawn")) as other:
+                found = min(found, other.submit(measure, *arguments).result())
+    return found
 
 
 @contextmanager
@@ -81,21 +90,24 @@ def on_one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def test_a_thousand_unknowns_cost_as_much_as_two() -> None:
+def many_over_few(*, tangents: bool) -> float:
+    """A gradient by 1000 unknowns over one by 2; or a fiftieth of the tangents over it."""
     many, few = (Objective(bar(nodes)) for nodes in (1000, 2))
-    start = [objective.parameters.start for objective in (many, few)]
-    assert abs(many.value(start[0]) / few.value(start[1]) - 1.0) <= 1e-12
-    by_adjoint = price(
-        lambda: many.value_and_gradient(start[0]),
-        lambda: few.value_and_gradient(start[1]),
-        enough=1.2,
-    )
-    assert by_adjoint <= 1.2
-    directions = np.eye(1000)[::50]  # a fiftieth of the tangents is dearer already
-    by_tangents = price(
-        lambda: many.jvp(start[0], directions.T), lambda: few.value_and_gradient(start[1]), 3
-    )
-    assert by_tangents > 1.3
+    of_many, of_few = (objective.parameters.start for objective in (many, few))
+    assert abs(many.value(of_many) / few.value(of_few) - 1.0) <= 1e-12
+    directions = np.eye(1000)[::50].T
+
+    def by_two() -> object:
+        return few.value_and_gradient(of_few)
+
+    if tangents:
+        return ratio(lambda: many.jvp(of_many, directions), by_two, 3)
+    return ratio(lambda: many.value_and_gradient(of_many), by_two)
+
+
+def test_a_thousand_unknowns_cost_as_much_as_two() -> None:
+    assert price(1.2, partial(many_over_few, tangents=False)) <= 1.2
+    assert many_over_few(tangents=True) > 1.3
 
 
 # --- matter that changes with its temperature ----------------------------------------------------
@@ -115,16 +127,11 @@ LARGE = {
     "cubic": Material(Table(POINTS, VALUES, "monotone-cubic", of="u"), "divergence"),
     "network": Material(unknown_network("net", (20, 20, 20), of="u"), "divergence"),
 }
+ALL = MATTER | LARGE
 
 
-def price_of_gradient(
-    material: Material,
-    cells: int,
-    steps: int,
-    enough: float,
-    memory: int = MEMORY,
-    *,
-    guesses: bool = False,
+def gradient_over_march(
+    name: str, cells: int, steps: int, memory: int = MEMORY, *, guesses: bool = False
 ) -> float:
     """Value and gradient over the march alone that keeps its trajectory for them.
 
@@ -133,7 +140,7 @@ def price_of_gradient(
     one: a gradient, whose way back is another solve, then costs more of it.
     """
     wide = course(0.1 * COURSE_TIMES)  # laws are laid out once, for all temperatures met
-    e = replace(wide, bar=Bar(1.0, cells), time=Time(1.0, steps), material=material)
+    e = replace(wide, bar=Bar(1.0, cells), time=Time(1.0, steps), material=ALL[name])
     objective = Objective(e, memory=memory)
     theta, model = objective.parameters.start, objective.models[0]
     march = model.bar.march
@@ -144,24 +151,25 @@ def price_of_gradient(
         march.differences = DIFFERENCES
 
     rounds = 301 if cells < 1000 else 21
-    return price(lambda: objective.value_and_gradient(theta), alone, rounds, enough)
+    return ratio(lambda: objective.value_and_gradient(theta), alone, rounds)
 
 
 @pytest.mark.parametrize(("cells", "steps"), [(100, 200), (1000, 1000)])
 @pytest.mark.parametrize("name", MATTER)
 def test_a_gradient_costs_little_more_than_its_march(name: str, cells: int, steps: int) -> None:
-    assert price_of_gradient(MATTER[name], cells, steps, LITTLE) <= LITTLE
+    assert price(LITTLE, gradient_over_march, name, cells, steps) <= LITTLE
 
 
-@pytest.mark.parametrize("name", [*MATTER, *LARGE])
+@pytest.mark.parametrize("name", ALL)
 def test_a_gradient_costs_twice_a_march_that_guesses(name: str) -> None:
-    assert price_of_gradient((MATTER | LARGE)[name], 1000, 1000, TWICE, guesses=True) <= TWICE
+    measure = partial(gradient_over_march, guesses=True)
+    assert price(TWICE, measure, name, 1000, 1000) <= TWICE
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_a_gradient_of_a_curve_costs_no_more_on_a_large_grid(name: str) -> None:
-    assert price_of_gradient(LARGE[name], 1000, 1000, LITTLE) <= LITTLE
+    assert price(LITTLE, gradient_over_march, name, 1000, 1000) <= LITTLE
 
 
 def test_a_trajectory_that_is_not_kept_is_dearer() -> None:
-    assert price_of_gradient(MATTER["linear"], 1000, 1000, LITTLE, memory=2**20) > LITTLE
+    assert gradient_over_march("linear", 1000, 1000, memory=2**20) > LITTLE
