@@ -15,7 +15,7 @@ Reference: Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 1
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from solver.kernels.balance import Books, Scratch, Way, flows, heat_slopes, look, scratch, slope_at
 from solver.kernels.compiled import kernel, part
@@ -23,7 +23,14 @@ from solver.kernels.elimination import factor_and_sweep_transposed
 from solver.kernels.lanes import add, empty, like, load, store
 from solver.kernels.magnitudes import total_of
 from solver.kernels.nodes import add_readings, element, left_of_first, put, right_of
-from solver.kernels.pieces import add_law_bar
+from solver.kernels.pieces import (
+    Polynomial,
+    add_power,
+    add_powers,
+    add_sums,
+    no_powers,
+    polynomial,
+)
 from solver.kernels.products import add_product
 from solver.kernels.sweeps import sweep_back
 from solver.kernels.tridiagonal import Array, transpose
@@ -206,44 +213,87 @@ def add_conduct_bar(
     books: Books, joint: Array | None, s: Scratch, phi: Array, conduct_bar: Array, powers: Array
 ) -> None:
     """The transpose of ``phi . q`` by the law that conducts."""
+    p, sums = polynomial(books.conduct), no_powers(s.u)
     if books.share == 0.0:
-        set_kappa_bar_of_nodes(books, joint, s, phi, s.saved)
+        sums = add_kappa_bar_of_nodes(p, books, joint, s, phi, powers, sums)
     else:
-        set_kappa_bar_through_faces(books, joint, s, phi, s.saved)
-    where, xi = s.conduct_where, s.conduct_xi
-    add_law_bar(books.conduct, s.u, where, xi, s.saved, conduct_bar, powers)
+        sums = add_kappa_bar_through_faces(p, books, joint, s, phi, powers, sums)
+    finish_law_bar(p, sums, s.conduct_where, s.conduct_xi, s.saved, conduct_bar, powers)
 
 
 @part
-def set_kappa_bar_of_nodes(
-    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
-) -> None:
-    """The transpose by the kappa of every node, in the lecture's form."""
+def add_kappa_bar_of_nodes(
+    p: Polynomial,
+    books: Books,
+    joint: Array | None,
+    s: Scratch,
+    phi: Array,
+    powers: Array,
+    sums: Any,
+) -> Any:
+    """The transpose by the kappa of every node, in the lecture's form. See `add_value_bar`."""
     arms, u, rows = books.arms, s.u, s.u.shape[0]
     left, here = left_of_first(u, 0, rows, joint), load(u, 0)
     for r in range(rows):
         right = right_of(u, 0, r, rows, joint)
         bend = load(arms, r) * (left - here) + load(arms, 2 * rows + r) * (right - here)
-        store(kappa_bar, r, load(phi, r) * bend)
+        sums = add_value_bar(p, here, load(phi, r) * bend, r, s.saved, powers, sums)
         left, here = here, right
+    return sums
 
 
 @part
-def set_kappa_bar_through_faces(
-    books: Books, joint: Array | None, s: Scratch, phi: Array, kappa_bar: Array
-) -> None:
+def add_kappa_bar_through_faces(
+    p: Polynomial,
+    books: Books,
+    joint: Array | None,
+    s: Scratch,
+    phi: Array,
+    powers: Array,
+    sums: Any,
+) -> Any:
     """In the divergence form, where a face takes half of the kappa of both its nodes."""
     arms, u, rows = books.arms, s.u, s.u.shape[0]
-    here, p, below = load(u, 0), load(phi, 0), load(arms, 0)
+    here, phi_here, below = load(u, 0), load(phi, 0), load(arms, 0)
     rise = here - left_of_first(u, 0, rows, joint)
     above_left = left_of_first(arms, 2 * rows, rows, joint)
-    came = rise * (left_of_first(phi, 0, rows, joint) * above_left - p * below)
+    came = rise * (left_of_first(phi, 0, rows, joint) * above_left - phi_here * below)
     for r in range(rows):
-        right, p_right = right_of(u, 0, r, rows, joint), right_of(phi, 0, r, rows, joint)
+        right, phi_right = right_of(u, 0, r, rows, joint), right_of(phi, 0, r, rows, joint)
         below_right = right_of(arms, 0, r, rows, joint)
-        goes = (right - here) * (p * load(arms, 2 * rows + r) - p_right * below_right)
-        store(kappa_bar, r, 0.5 * (came + goes))
-        here, p, came = right, p_right, goes
+        goes = (right - here) * (phi_here * load(arms, 2 * rows + r) - phi_right * below_right)
+        sums = add_value_bar(p, here, 0.5 * (came + goes), r, s.saved, powers, sums)
+        here, phi_here, came = right, phi_right, goes
+    return sums
+
+
+@part
+def add_value_bar(
+    p: Polynomial, u: Any, value_bar: Any, r: int, saved: Array, powers: Array, sums: Any
+) -> Any:
+    """The cotangent of a law's value at row r: to the sums, or where there are pieces to `saved`."""
+    if p.alone:
+        sums = add_power(p, u, value_bar, powers, sums)
+    else:
+        store(saved, r, value_bar)
+    return sums
+
+
+@part
+def finish_law_bar(
+    p: Polynomial,
+    sums: Any,
+    where: Array,
+    xi: Array,
+    saved: Array,
+    coefficients_bar: Array,
+    powers: Array,
+) -> None:
+    """What `add_value_bar` left to do, after the last row."""
+    if p.alone:
+        add_sums(sums, powers)
+    else:
+        add_powers(where, xi.reshape(xi.size), saved.reshape(xi.size), coefficients_bar)
 
 
 @part
@@ -251,17 +301,19 @@ def add_heat_bar(
     books: Books, s: Scratch, bars: Cotangents, is_last: bool, z: Array | None, at: int
 ) -> None:
     """The transpose of the heat content at fixed temperatures, by capacities and by h."""
-    capacities, h, h_bar = books.capacities, s.h, s.saved
-    for r in range(h.shape[0]):
+    capacities, p, sums = books.capacities, polynomial(books.store), no_powers(s.u)
+    for r in range(s.u.shape[0]):
         y = load(bars.heat, r) if is_last else like(bars.heat, 0.0)
         if z is not None:
             y = y - load(z, at + r)
         if bars.capacities.shape[0] > 0:
-            add(bars.capacities, r, load(h, r) * y)
-        store(h_bar, r, load(capacities, r) * y)
+            add(bars.capacities, r, load(s.h, r) * y)
+        if bars.store.shape[0] > 0:
+            h_bar = load(capacities, r) * y
+            sums = add_value_bar(p, load(s.u, r), h_bar, r, s.saved, bars.store_powers, sums)
     if bars.store.shape[0] > 0:
         where, xi = s.store_where, s.store_xi
-        add_law_bar(books.store, s.u, where, xi, h_bar, bars.store, bars.store_powers)
+        finish_law_bar(p, sums, where, xi, s.saved, bars.store, bars.store_powers)
 
 
 @kernel

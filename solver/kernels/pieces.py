@@ -12,7 +12,7 @@ that a march ends with lie within is asked by the march.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -151,37 +151,37 @@ def evaluate(
 
 
 @part
-def add_law_bar(
-    law: Pieces,
-    u: Array,
-    where: Array,
-    xi: Array,
-    value_bar: Array,
-    coefficients_bar: Array,
-    powers: Array,
-) -> None:
-    """Add the transpose of coefficients -> values at the rows u, after `look_at`.
+def no_powers(u: Array) -> Any:
+    """What `add_power` carries to the first row."""
+    return like(u, 0.0), like(u, 0.0), like(u, 0.0)
 
-    To coefficients_bar (B, degree + 1); of a law of one piece to powers (degree + 1), lane by lane.
+
+@part
+def add_power(p: Polynomial, u: Any, value_bar: Any, powers: Array, sums: Any) -> Any:
+    """Add the transpose of coefficients -> value of a law of one piece at a row's temperatures u.
+
+    The first three to the sums, which it returns, the others to powers (degree + 1), lane by lane.
     """
-    p, n, count = polynomial(law), u.size, powers.shape[0]
-    if not p.alone:
-        add_powers(where, xi.reshape(n), value_bar.reshape(n), coefficients_bar)
-        return
-    sum_0, sum_1, sum_2 = like(u, 0.0), like(u, 0.0), like(u, 0.0)
-    for r in range(u.shape[0]):
-        bar, x = load(value_bar, r), (load(u, r) - p.center) * p.inverse
-        power = bar * x
-        sum_0, sum_1 = sum_0 + bar, sum_1 + power
+    sum_0, sum_1, sum_2 = sums
+    x = (u - p.center) * p.inverse
+    power = value_bar * x
+    sum_0, sum_1 = sum_0 + value_bar, sum_1 + power
+    power = power * x
+    sum_2 = sum_2 + power
+    for d in range(3, powers.shape[0]):
         power = power * x
-        sum_2 = sum_2 + power
-        for d in range(3, count):
-            power = power * x
-            add(powers, d, power)
+        add(powers, d, power)
+    return sum_0, sum_1, sum_2
+
+
+@part
+def add_sums(sums: Any, powers: Array) -> None:
+    """What `add_power` summed, to powers (degree + 1)."""
+    sum_0, sum_1, sum_2 = sums
     add(powers, 0, sum_0)
-    if count > 1:
+    if powers.shape[0] > 1:
         add(powers, 1, sum_1)
-    if count > 2:
+    if powers.shape[0] > 2:
         add(powers, 2, sum_2)
 
 
