@@ -55,7 +55,8 @@ KERNEL_FLOORS = (
     ("magnitudes", "nodes", "tridiagonal"),
     ("elimination", "pieces", "products", "sparse", "sweeps", "symmetric", "vectors"),
     ("balance", "one_stage", "packing"),
-    ("march", "march_tangent", "newton_adjoint", "newton_step", "newton_tangent", "prediction"),
+    ("balance_adjoint", "newton_step", "newton_transposed"),
+    ("march", "march_tangent", "newton_adjoint", "newton_tangent", "prediction"),
     ("newton_settle",),
     ("newton",),
 )

@@ -6,11 +6,11 @@ advances arrays.
 
 from solver.kernels import newton, newton_adjoint, newton_tangent
 from solver.kernels.balance import Books, Way
+from solver.kernels.balance_adjoint import Cotangents
 from solver.kernels.compiled import cache_folder, clear_cache, kernel, shed
 from solver.kernels.lanes import LANES
 from solver.kernels.march import adjoint, forward
 from solver.kernels.march_tangent import tangent
-from solver.kernels.newton_adjoint import Cotangents
 from solver.kernels.newton_settle import Criteria
 from solver.kernels.packing import pack, prepare, unpack
 from solver.kernels.pieces import Pieces

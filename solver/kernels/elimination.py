@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from solver.kernels.compiled import part
-from solver.kernels.lanes import LANES, from_left, from_right, like, load, store
-from solver.kernels.tridiagonal import Array, separator
+from solver.kernels.lanes import LANES, from_right, like, load, store
+from solver.kernels.tridiagonal import Array
 
 HALF = LANES // 2
 
@@ -111,41 +111,65 @@ def meet(joint: Array, y: float, z: float, rest: float) -> None:
 
 
 @part
-def factor_and_sweep_transposed(
-    K: Array, rows: int, step: float, D: Array, f: Array, joint: Array | None, x: Array, at: int
+def nothing_before_transposed(x: Array, joint: Array | None, b_T: Any) -> Any:
+    """What is carried to the first row of M^T, whose entry below is -b_T: see `nothing_before`.
+
+    t, fill, their sum, lead and the sum of lead t are those of M, whose pivots are M^T's; then come
+    y, the sum of lead y, fill and lead of M^T, and b_T.
+    """
+    zero, one, fill = like(x, 0.0), like(x, 1.0), like(x, 0.0 if joint is None else 1.0)
+    return zero, fill, fill, one, zero, zero, zero, fill, one, b_T
+
+
+@part
+def eliminate_transposed(
+    b: Any,
+    total: Any,
+    a: Any,
+    a_T: Any,
+    r: int,
+    rows: int,
+    f: Array,
+    x: Array,
+    at: int,
+    carried: Any,
+) -> Any:
+    """Row r of M^T: -b, -a and the sum are those of M's row r, -a_T is M's entry below it.
+
+    x[at:] (rows) holds the right side and takes the way down, f (5 rows) what `sweep_back` needs.
+    """
+    t, fill, both, lead, first_t, y, first_y, fill_T, lead_T, b_T = carried
+    inverse = 1.0 / ((total + a) + b * both)
+    both = (total + b * both) * inverse
+    t, fill = (total + b * t) * inverse, b * fill * inverse
+    y = (load(x, at + r) + b_T * y) * inverse
+    fill_T, above_T = b_T * fill_T * inverse, a_T * inverse
+    first_t, lead = first_t + lead * t, lead * (a * inverse)
+    first_y, lead_T = first_y + lead_T * y, lead_T * above_T
+    store(x, at + r, y)
+    store(f, 3 * rows + r, above_T)
+    store(f, 4 * rows + r, fill_T)
+    return t, fill, both, lead, first_t, y, first_y, fill_T, lead_T, a
+
+
+@part
+def eliminate_last_transposed(
+    b: Any,
+    total: Any,
+    a: Any,
+    first_b: Any,
+    last: int,
+    joint: Array,
+    x: Array,
+    at: int,
+    carried: Any,
 ) -> None:
-    """The way down of M^T x = x[at:], in place. Pivots are M's own."""
-    last = separator(rows, joint)
-    t, fill = like(K, 0.0), like(K, 0.0 if joint is None else 1.0)  # of M
-    both, lead, first_t = t + fill, like(K, 1.0), like(K, 0.0)
-    y, first_y = like(K, 0.0), like(K, 0.0)  # of M^T
-    fill_T, lead_T, b_T = fill, like(K, 1.0), like(K, 0.0)
-    if joint is not None:
-        b_T = from_left(step * load(K, 2 * rows + last))
-    b = step * load(K, 0)
-    for r in range(last):
-        a, a_T = step * load(K, 2 * rows + r), like(K, 0.0)
-        if r < rows - 1:
-            a_T = step * load(K, r + 1)
-        total = load(D, r) - step * load(K, rows + r)
-        inverse = 1.0 / ((total + a) + b * both)
-        both = (total + b * both) * inverse
-        t, fill = (total + b * t) * inverse, b * fill * inverse
-        y = (load(x, at + r) + b_T * y) * inverse
-        fill_T, above_T = b_T * fill_T * inverse, a_T * inverse
-        first_t, lead = first_t + lead * t, lead * (a * inverse)
-        first_y, lead_T = first_y + lead_T * y, lead_T * above_T
-        store(x, at + r, y)
-        store(f, 3 * rows + r, above_T)
-        store(f, 4 * rows + r, fill_T)
-        b_T, b = a, a_T
-    if joint is not None:
-        a = step * load(K, 2 * rows + last)
-        t = (load(D, last) - step * load(K, rows + last)) + b * t
-        rhs = load(x, at + last) + b_T * y
-        store(joint, 0, b * fill)
-        store(joint, 1, t + a * from_right(first_t))
-        store(joint, 2, a * from_right(lead))
-        store(joint, 3, rhs + from_right(step * load(K, 0)) * from_right(first_y))
-        join_transposed(joint)
-        store(x, at + last, load(joint, 3))
+    """The row of the separators, after all others; -first_b: M's entry below the next piece's."""
+    t, fill, _, lead, first_t, y, first_y, _, _, b_T = carried
+    store(joint, 0, b * fill)
+    store(joint, 1, (total + b * t) + a * from_right(first_t))
+    store(joint, 2, a * from_right(lead))
+    rhs = load(x, at + last) + b_T * y
+    store(joint, 3, rhs + from_right(first_b) * from_right(first_y))
+    join_transposed(joint)
+    store(x, at + last, load(joint, 3))
