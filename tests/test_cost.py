@@ -65,8 +65,8 @@ def ratio(many: Callable[[], object], few: Callable[[], object], rounds: int = 3
 def price(enough: float, measure: Callable[..., float], *arguments: object) -> float:
     """The `ratio` that is measured here, or in one of a few other processes, until it is `enough`.
 
-    In one process in ten a march of 100 unknowns, or its way back, takes up to a fifth longer than
-    in others, for as long as that process lives and wherever its data lie.
+    In some processes a march of 100 unknowns takes up to a fifth longer than in others, for as long
+    as they live and wherever its data lie.
     """
     found = measure(*arguments)
     for _ in range(PROCESSES):
