@@ -175,4 +175,4 @@ def test_rest_times_a_real_service() -> None:
     record = json.loads(run.stdout)
     assert record["status"] == "converged"
     assert 0.0 < record["service_median_s"] < record["median_s"] <= record["p95_s"] * 1.5
-    assert 1.0 / record["per_second"] > record["service_median_s"] * 0.5
+    assert 5.0 / record["per_second"] > 3.0 * record["median_s"]  # three of five took that or more
